@@ -1,0 +1,37 @@
+"""The exception tree. Every message says what went wrong, where, and what to do about it."""
+
+
+class JikimiError(Exception):
+    """Anything a user can act on. The command line prints it as one line and exits 1."""
+
+
+class SettingsError(JikimiError):
+    """A setting, option or behaviours file that cannot be used."""
+
+
+class VideoError(JikimiError):
+    """A file or stream that cannot be opened, decoded or written."""
+
+
+class DataError(JikimiError):
+    """Labelled material that cannot be made into a data set, or a data set that is damaged."""
+
+
+class TrainError(JikimiError):
+    """Training that cannot start or cannot go on."""
+
+
+class WeightsError(TrainError):
+    """Encoder weights that cannot be had or do not fit."""
+
+
+class ExportError(JikimiError):
+    """A model that does not pass the gates of export."""
+
+
+class BundleError(JikimiError):
+    """A bundle that is damaged, foreign or made for something else."""
+
+
+class MissingExtraError(JikimiError):
+    """A command whose extra is not installed."""
