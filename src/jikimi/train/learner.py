@@ -1,0 +1,288 @@
+"""The LightningModule: one stage of training, on pictures or on cached features."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+
+from jikimi import behaviors as behaviors_
+from jikimi.errors import TrainError
+from jikimi.train.augment import mix_up
+from jikimi.train.checkpoint import ENCODER_PREFIX
+from jikimi.train.dataset import CustomData, validation_windows
+from jikimi.train.epoch import Draw, Draws, EpochSampler
+from jikimi.train.features import ClipFeatures
+from jikimi.train.model import CHUNK, CNNLSTM, pool_windows
+from jikimi.train.recipes import Recipe, Stage
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Inputs (B, T, …), class indices (B,), bags (B,)."""
+
+ClipBatch = tuple[Tensor, Tensor, int]
+"""Frames of a clip (N, …), windows as places among them (W, T), class index."""
+
+
+ByPosition = Mapping[int, ClipFeatures]
+"""Features of clips by their place among the rows of their side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What is trained on. `cached` holds the features of every row where the encoder is frozen."""
+
+    train: CustomData
+    val: CustomData
+    cached: tuple[ByPosition, ByPosition] | None = None
+
+
+class CachedDraws(Dataset[tuple[Tensor, int, int]]):
+    """Like `Draws`, but features from the cache: the draw's seed picks the view."""
+
+    def __init__(self, data: CustomData, clips: ByPosition) -> None:
+        self.data, self.clips = data, clips
+
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, int, int]:
+        window = self.data.windows[draw.index]
+        clip = self.clips[window.row]
+        view = (draw.seed or 0) % clip.features_VNF.shape[0]
+        return torch.from_numpy(clip.window(window.indices, view=view)), window.label, draw.bag
+
+
+class ValidationClips(Dataset[ClipBatch]):
+    """Whole clips: each frame is encoded once however many windows it is in."""
+
+    def __init__(self, data: CustomData, clips: ByPosition | None, rows: Sequence[int]) -> None:
+        self.data, self.clips, self.rows = data, clips, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> ClipBatch:
+        position = self.rows[index]
+        row = self.data.rows[position]
+        windows = validation_windows(row, self.data.recipe)
+        used = sorted({frame for window in windows for frame in window})
+        place = {frame: i for i, frame in enumerate(used)}
+        places = torch.tensor([[place[frame] for frame in window] for window in windows])
+        if self.clips is not None:
+            frames = torch.from_numpy(self.clips[position].window(used, view=0))
+        else:
+            frames = self.data.load_frames(row, used, seed=None)
+        return frames, places, self.data.manifest.class_index(row)
+
+
+class Learner(L.LightningModule):
+    """Trains one stage of a recipe."""
+
+    def __init__(
+        self,
+        model: CNNLSTM,
+        recipe: Recipe,
+        stage: Stage,
+        material: Material,
+        *,
+        first_epoch: int,
+        workers: int,
+    ) -> None:
+        super().__init__()
+        self.model, self.recipe, self.stage, self.material = model, recipe, stage, material
+        self.first_epoch, self.workers = first_epoch, workers
+        self.normal = behaviors_.normal_index(material.train.manifest.behaviors)
+        self.n_classes = len(material.train.manifest.behaviors)
+        self.tally: dict[str, Tally] = {"train": Tally(), "val": Tally()}
+        model.train_part(stage.part)
+        if stage.part == "head":
+            # last.pth then holds what changes, not 170 MB that do not; resuming fills in the rest.
+            self.strict_loading = False
+
+    @property
+    def epoch(self) -> int:
+        """Epoch counted over all stages, from 0."""
+        return self.first_epoch + self.current_epoch
+
+    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        """Leave a frozen encoder out."""
+        state = checkpoint["state_dict"]
+        assert isinstance(state, dict)
+        if self.stage.part == "head":
+            checkpoint["state_dict"] = {k: v for k, v in state.items() if f"model.{ENCODER_PREFIX}" not in k}
+
+    # --- what is read
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, int, int]]:
+        """Batches of this epoch; Lightning asks anew for each."""
+        train = self.material.train
+        cached = self.material.cached is not None
+        sampler = EpochSampler(
+            train.windows,
+            len(train.rows),
+            self.recipe,
+            epoch=self.epoch,
+            augmented=self.recipe.augment or self.recipe.views > 1,
+            rank=self.global_rank,
+            world=self.trainer.world_size,
+        )
+        data: Dataset[tuple[Tensor, int, int]]
+        data = (
+            CachedDraws(train, self.material.cached[0]) if self.material.cached is not None else Draws(train)
+        )
+        return self._loader(data, cached=cached, batch_sampler=sampler)
+
+    def val_dataloader(self) -> DataLoader[ClipBatch]:
+        """Clips of this process: each clip is in exactly one."""
+        val = self.material.val
+        clips = self.material.cached[1] if self.material.cached is not None else None
+        rows = range(self.global_rank, len(val.rows), self.trainer.world_size)
+        data = ValidationClips(val, clips, list(rows))
+        return self._loader(data, cached=clips is not None, batch_size=None)
+
+    def _loader(self, data: Dataset[Any], *, cached: bool, **options: Any) -> DataLoader[Any]:
+        generator = torch.Generator().manual_seed(self.recipe.seed)
+        return DataLoader(data, num_workers=0 if cached else self.workers, generator=generator, **options)
+
+    # --- what is learned
+
+    def on_train_epoch_start(self) -> None:
+        """Seed dropout by epoch, so that a resumed run continues as an unbroken one."""
+        torch.manual_seed(self.recipe.seed * 100_003 + self.epoch)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Lightning puts modules in train mode itself: freeze again what is frozen."""
+        self.model.train()
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        if self.material.cached is None:
+            logits: Tensor = self.model(inputs)
+            return logits
+        return self.model.classify(self.model.project(inputs))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Cross-entropy over bags."""
+        inputs, labels, bags = batch
+        logits, targets, classes = self._predict(inputs, labels, bags)
+        losses = functional.cross_entropy(
+            logits.float(), targets, weight=self._class_weights(), reduction="none",
+            label_smoothing=self.recipe.label_smoothing,
+        )  # fmt: skip
+        total = losses.sum()
+        if not torch.isfinite(total):
+            raise TrainError(
+                f"the loss became {total.item()} in epoch {self.epoch + 1}, step {batch_idx + 1}; "
+                "last.pth holds the epoch before; try a lower --lr"
+            )
+        self.tally["train"].add(losses.detach(), logits.argmax(dim=1) == classes)
+        # Processes may hold unequal parts of the batch: weigh by its global size, not by the part's.
+        return total * self.trainer.world_size / self._global_size(len(losses))
+
+    def _predict(self, inputs: Tensor, labels: Tensor, bags: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        ids, inverse = torch.unique_consecutive(bags, return_inverse=True)
+        classes = torch.stack([labels[inverse == i][0] for i in range(len(ids))])
+        one_each = len(ids) == len(bags)
+        targets = functional.one_hot(classes, self.n_classes).float()
+        if one_each and self.recipe.mixup > 0 and len(ids) > 1:
+            rng = np.random.default_rng([self.recipe.seed, self.epoch, self.global_step])
+            inputs, targets = mix_up(inputs, targets, alpha=self.recipe.mixup, rng=rng)
+        logits = self._logits(inputs)
+        if not one_each:
+            logits = torch.stack([pool_windows(logits[inverse == i], self.normal) for i in range(len(ids))])
+        return logits, targets, classes
+
+    def _class_weights(self) -> Tensor | None:
+        if self.recipe.balance != "loss":
+            return None
+        counts = torch.bincount(
+            torch.tensor([window.label for window in self.material.train.windows]), minlength=self.n_classes
+        )
+        present = counts > 0
+        weights = torch.zeros(self.n_classes)
+        weights[present] = counts.sum() / (present.sum() * counts[present])
+        return weights.to(self.device)
+
+    def _global_size(self, own: int) -> int:
+        if self.trainer.world_size == 1:
+            return own
+        size = torch.tensor(own, device=self.device)
+        torch.distributed.all_reduce(size)
+        return int(size)
+
+    def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
+        """One prediction a clip, pooled over its windows."""
+        frames, places, label = batch
+        if self.material.cached is None:
+            features = torch.cat([self.model.encode(part) for part in torch.split(frames, CHUNK)])
+        else:
+            features = self.model.project(frames)
+        logits = pool_windows(self.model.classify(features[places]).float(), self.normal)
+        target = torch.tensor(label, device=logits.device)
+        self.tally["val"].add(
+            functional.cross_entropy(logits, target)[None], (logits.argmax() == target)[None]
+        )
+
+    def figures(self) -> dict[str, float]:
+        """Loss and accuracy of both sides over this epoch and all processes; starts the next count."""
+        found: dict[str, float] = {}
+        for side, tally in self.tally.items():
+            loss, correct, count = tally.totals(self)
+            found |= {f"{side}_loss": loss / max(count, 1), f"{side}_accuracy": correct / max(count, 1)}
+            tally.clear()
+        return found
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The recipe's optimiser over what this stage trains, its rate stepped by epoch."""
+        recipe, stage = self.recipe, self.stage
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+        optimizer = kind(trained, lr=stage.lr, weight_decay=recipe.weight_decay)
+        if recipe.schedule == "constant":
+            return optimizer
+
+        def factor(epoch: int) -> float:
+            warm = recipe.warm_up_epochs
+            if epoch < warm:
+                return (epoch + 1) / (warm + 1)
+            return 0.5 * (1 + math.cos(math.pi * (epoch - warm) / max(1, stage.epochs - warm)))
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
+
+
+class Tally:
+    """Sums of loss and hits over an epoch."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Start anew."""
+        self.loss, self.correct, self.count = 0.0, 0, 0
+
+    def add(self, losses: Tensor, hits: Tensor) -> None:
+        """Count predictions: losses (N,), hits bool (N,)."""
+        self.loss += float(losses.sum())
+        self.correct += int(hits.sum())
+        self.count += len(hits)
+
+    def totals(self, learner: L.LightningModule) -> tuple[float, int, int]:
+        """Sums over all processes."""
+        sums = torch.tensor([self.loss, self.correct, self.count], dtype=torch.float64)
+        if learner.trainer.world_size > 1:
+            sums = sums.to(learner.device, dtype=torch.float32 if learner.device.type == "mps" else None)
+            torch.distributed.all_reduce(sums)
+        loss, correct, count = sums.tolist()
+        return loss, int(correct), int(count)
+
+
+def epochs_before(stages: Sequence[Stage]) -> Iterator[int]:
+    """The number of epochs before each stage."""
+    total = 0
+    for stage in stages:
+        yield total
+        total += stage.epochs

@@ -1,0 +1,166 @@
+"""The CNN-LSTM: an encoder a frame, a projection, an LSTM over the window, the last output classified."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from jikimi.errors import TrainError
+from jikimi.train.recipes import Part
+
+# Sizes of the origin (pranoyr/cnn-lstm): projection 300, LSTM 256 in three layers, then 128.
+FEATURE_DIM, HIDDEN_DIM, LSTM_LAYERS, FC_DIM = 300, 256, 3, 128
+
+# Pictures through the encoder at once: bounds memory when a whole clip is encoded.
+CHUNK = 64
+
+
+class CNNLSTM(nn.Module):
+    """Windows of pictures (B, T, 3, H, W) → logits (B, C).
+
+    All B·T pictures pass through the encoder in one batch. A frozen encoder is in eval mode, BatchNorm's
+    running statistics included, whatever `train()` is told: under `no_grad` they would drift otherwise.
+    """
+
+    def __init__(self, backbone: str, *, n_classes: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.encoder = create_encoder(backbone)
+        self.backbone_dim = _output_dim(self.encoder)
+        self.project = nn.Linear(self.backbone_dim, FEATURE_DIM)
+        between = dropout if LSTM_LAYERS > 1 else 0.0
+        self.lstm = nn.LSTM(FEATURE_DIM, HIDDEN_DIM, LSTM_LAYERS, batch_first=True, dropout=between)
+        self.fc = nn.Sequential(
+            nn.Linear(HIDDEN_DIM, FC_DIM), nn.ReLU(), nn.Dropout(dropout), nn.Linear(FC_DIM, n_classes)
+        )
+        self.trained_part: Part = "all"
+        self.train_part("all")
+
+    def train_part(self, part: Part) -> None:
+        """Choose what is trained; the rest of the encoder is frozen."""
+        self.trained_part = part
+        self.encoder.requires_grad_(part == "all")
+        if part == "last":
+            for module in last_stage(self.encoder):
+                module.requires_grad_(True)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "CNNLSTM":
+        """As `nn.Module.train`, but what is frozen stays in eval mode."""
+        super().train(mode)
+        if self.trained_part != "all":
+            self.encoder.eval()
+        if self.trained_part == "last" and mode:
+            for module in last_stage(self.encoder):
+                module.train()
+        return self
+
+    def backbone_features(self, pictures_NCHW: Tensor) -> Tensor:
+        """Pictures, float (N, 3, H, W) → encoder outputs, float (N, F)."""
+        frozen = self.trained_part == "head"
+        with torch.no_grad() if frozen else nullcontext():
+            features: Tensor = self.encoder(pictures_NCHW)
+        return features
+
+    def encode(self, pictures_NCHW: Tensor) -> Tensor:
+        """Pictures, float (N, 3, H, W) → features, float (N, FEATURE_DIM)."""
+        features: Tensor = self.project(self.backbone_features(pictures_NCHW))
+        return features
+
+    def classify(self, features_BTD: Tensor) -> Tensor:
+        """Windows of features, float (B, T, FEATURE_DIM) → logits, float (B, C)."""
+        output, _ = self.lstm(features_BTD)
+        logits: Tensor = self.fc(output[:, -1])
+        return logits
+
+    def forward(self, frames_BTCHW: Tensor) -> Tensor:
+        """Windows of pictures, float (B, T, 3, H, W) → logits, float (B, C)."""
+        batch, length = frames_BTCHW.shape[:2]
+        return self.classify(self.encode(frames_BTCHW.flatten(0, 1)).view(batch, length, -1))
+
+
+class EncoderPart(nn.Module):
+    """What becomes `encoder.onnx`: encoder and projection."""
+
+    def __init__(self, model: CNNLSTM) -> None:
+        super().__init__()
+        self.encoder, self.project = model.encoder, model.project
+
+    def forward(self, pictures_NCHW: Tensor) -> Tensor:
+        """Pictures, float (N, 3, H, W) → features, float (N, FEATURE_DIM)."""
+        features: Tensor = self.project(self.encoder(pictures_NCHW))
+        return features
+
+
+class HeadPart(nn.Module):
+    """What becomes `head.onnx`: LSTM and classifier."""
+
+    def __init__(self, model: CNNLSTM) -> None:
+        super().__init__()
+        self.lstm, self.fc = model.lstm, model.fc
+
+    def forward(self, features_BTD: Tensor) -> Tensor:
+        """Windows of features, float (B, T, FEATURE_DIM) → logits, float (B, C)."""
+        output, _ = self.lstm(features_BTD)
+        logits: Tensor = self.fc(output[:, -1])
+        return logits
+
+
+def to_device(module: nn.Module, device: torch.device) -> nn.Module:
+    """Move a module, its convolutions laid out channels-last: 1.9 × faster on a CPU (docs/benchmarks.md)."""
+    return module.to(device).to(memory_format=torch.channels_last)
+
+
+def create_encoder(backbone: str) -> nn.Module:
+    """A timm encoder without classifier, randomly initialised.
+
+    Raises:
+        TrainError: timm knows no such encoder.
+    """
+    if not timm.is_model(backbone):
+        near = timm.list_models(f"*{backbone.split('_')[0]}*")[:5]
+        hint = f"; did you mean one of {', '.join(near)}?" if near else ""
+        raise TrainError(f"--backbone {backbone!r} is no timm encoder{hint}")
+    encoder: nn.Module = timm.create_model(backbone, pretrained=False, num_classes=0)
+    return encoder
+
+
+def _output_dim(encoder: nn.Module) -> int:
+    was_training = encoder.training
+    encoder.eval()
+    with torch.no_grad():
+        output = encoder(torch.zeros(1, 3, 64, 64))
+    encoder.train(was_training)
+    if output.ndim != 2:
+        raise TrainError(f"this encoder answers {tuple(output.shape)}, not one vector a picture")
+    return int(output.shape[1])
+
+
+def last_stage(encoder: nn.Module) -> Iterator[nn.Module]:
+    """The modules of the encoder's last stage and what follows it."""
+    children = dict(encoder.named_children())
+    stages = [name for name in children if name.startswith(("layer", "s")) and name[-1].isdigit()]
+    if "blocks" in children:  # MobileNets, EfficientNets
+        blocks = children["blocks"]
+        assert isinstance(blocks, nn.Sequential)
+        yield blocks[-1]
+        later = list(children)[list(children).index("blocks") + 1 :]
+    elif stages:  # ResNets, RegNets
+        later = list(children)[list(children).index(stages[-1]) :]
+    else:
+        raise TrainError("this encoder has no stages that can be told apart; use a one-stage recipe")
+    for name in later:
+        yield children[name]
+
+
+def pool_windows(logits_WC: Tensor, normal_index: int) -> Tensor:
+    """One prediction from the windows of a clip, float (W, C) → (C,): the window least normal speaks.
+
+    An accident clip is normal most of the time, so that an average would drown the accident. The weights are
+    a softmax over windows of the accident's log-odds; `metrics.pool_windows` is the same in numpy.
+    """
+    others = torch.arange(logits_WC.shape[1], device=logits_WC.device) != normal_index
+    odds = torch.logsumexp(logits_WC[:, others], dim=1) - logits_WC[:, normal_index]
+    return functional.softmax(odds, dim=0) @ logits_WC

@@ -1,0 +1,174 @@
+"""Recipes: functions that return everything a training run is made of, as one frozen value."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from jikimi.errors import TrainError
+from jikimi.preprocess import Preprocess
+
+Sampling = Literal["even", "timed"]
+"""`even`: 16 frames evenly over the clip, as the origin does. `timed`: windows of 16 frames at 8 Hz."""
+
+Part = Literal["head", "last", "all"]
+"""What a stage trains: all but the encoder (on cached features), with its last stage too, or everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stretch of training: what it trains, for how many epochs, at which learning rate."""
+
+    part: Part
+    epochs: int
+    lr: float
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise TrainError(f"stage {self.part!r}: {self.epochs} epochs; give at least 1")
+        if not self.lr > 0:
+            raise TrainError(f"stage {self.part!r}: learning rate {self.lr} must be above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A training run. `weights` is `imagenet`, `none` or the path of a file; sizes in pixels."""
+
+    name: str
+    backbone: str
+    weights: str
+    stages: tuple[Stage, ...]
+    sampling: Sampling
+    height_px: int
+    width_px: int
+    window: int = 16
+    warm_up: int = 8
+    stride: int = 4
+    batch_size: int = 8
+    views: int = 1
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    warm_up_epochs: int = 0
+    label_smoothing: float = 0.0
+    dropout: float = 0.0
+    mixup: float = 0.0
+    augment: bool = False
+    balance: Literal["none", "sampler", "loss"] = "none"
+    draws_per_clip: int = 1
+    max_bag: int = 4
+    patience: int | None = None
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        counts = {
+            "window": self.window,
+            "warm_up": self.warm_up,
+            "stride": self.stride,
+            "batch_size": self.batch_size,
+            "views": self.views,
+            "draws_per_clip": self.draws_per_clip,
+            "max_bag": self.max_bag,
+        }
+        for name, value in counts.items():
+            if value < 1:
+                raise TrainError(f"recipe {self.name!r}: {name} is {value}; give at least 1")
+        if self.warm_up > self.window:
+            raise TrainError(f"recipe {self.name!r}: warm_up is longer than the window")
+        if not self.stages:
+            raise TrainError(f"recipe {self.name!r}: no stage to train")
+        if self.views > 1 and any(stage.part != "head" for stage in self.stages):
+            raise TrainError("views multiply cached features; they need a recipe that trains the head alone")
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How pictures are fed to the encoder."""
+        return Preprocess(self.height_px, self.width_px)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all stages together."""
+        return sum(stage.epochs for stage in self.stages)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON and checkpoints."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Recipe":
+        """Inverse of `as_dict`. Raises TypeError for a field this version does not know."""
+        stages = tuple(Stage(**stage) for stage in values["stages"])
+        return cls(**{**values, "stages": stages})
+
+
+def baseline(*, weights: str = "imagenet", backbone: str = "resnet101") -> Recipe:
+    """The origin's settings: ResNet-101 frozen, 16 frames over the clip, 224 px, 50 epochs of Adam at 1e-4.
+
+    The origin never trains its encoder either (its frames pass under `no_grad`), so that the features can be
+    computed once and the 50 epochs run on them.
+    """
+    return Recipe(
+        name="baseline",
+        backbone=backbone,
+        weights=weights,
+        stages=(Stage("head", 50, 1e-4),),
+        sampling="even",
+        height_px=224,
+        width_px=224,
+    )
+
+
+def edge(*, weights: str = "imagenet", backbone: str = "mobilenetv4_conv_small") -> Recipe:
+    """A light encoder on time-based windows around the event, made for watching on a CPU.
+
+    With pretrained weights: head on the cache, then the last stage, then all. Without, everything at once.
+    """
+    if weights == "none":
+        stages: tuple[Stage, ...] = (Stage("all", 40, 1e-3),)
+    else:
+        stages = (Stage("head", 10, 1e-3), Stage("last", 10, 3e-4), Stage("all", 20, 1e-4))
+    return Recipe(
+        name="edge",
+        backbone=backbone,
+        weights=weights,
+        stages=stages,
+        sampling="timed",
+        height_px=160,
+        width_px=288,
+        batch_size=8,
+        optimizer="adamw",
+        weight_decay=0.02,
+        schedule="cosine",
+        warm_up_epochs=3,
+        label_smoothing=0.1,
+        dropout=0.2,
+        augment=True,
+        balance="sampler",
+        draws_per_clip=2,
+    )
+
+
+RECIPES = {"baseline": baseline, "edge": edge}
+
+
+def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
+    """Spread `epochs` over the stages in their proportions, at least one each.
+
+    Raises:
+        TrainError: fewer epochs than stages.
+    """
+    if epochs < len(recipe.stages):
+        raise TrainError(
+            f"recipe {recipe.name!r} has {len(recipe.stages)} stages; give at least as many epochs"
+        )
+    total = recipe.epochs
+    shares = [max(1, epochs * stage.epochs // total) for stage in recipe.stages]
+    shares[-1] += epochs - sum(shares)
+    if shares[-1] < 1:
+        shares = [1] * (len(shares) - 1) + [epochs - len(shares) + 1]
+    stages = tuple(replace(stage, epochs=share) for stage, share in zip(recipe.stages, shares, strict=True))
+    return replace(recipe, stages=stages)
+
+
+def with_lr(recipe: Recipe, lr: float) -> Recipe:
+    """Set the first stage's learning rate and scale the later ones with it."""
+    factor = lr / recipe.stages[0].lr
+    return replace(recipe, stages=tuple(replace(s, lr=s.lr * factor) for s in recipe.stages))
