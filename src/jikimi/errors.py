@@ -35,3 +35,7 @@ class BundleError(JikimiError):
 
 class MissingExtraError(JikimiError):
     """A command whose extra is not installed."""
+
+
+class InferenceError(JikimiError):
+    """A model that failed on a picture: a fault, and never the same as seeing nothing."""

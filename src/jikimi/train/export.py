@@ -20,7 +20,7 @@ from jikimi.data.manifest import Manifest, ManifestRow
 from jikimi.errors import ExportError
 from jikimi.frame import Floats
 from jikimi.metrics import ClipReport, clip_report, pool_windows
-from jikimi.train.calibrate import calibrate_on_clips
+from jikimi.train.calibrate import Progress, calibrate_on_clips
 from jikimi.train.checkpoint import Checkpoint, TorchScorer
 from jikimi.train.dataset import CustomData, validation_windows
 from jikimi.train.model import FEATURE_DIM, EncoderPart, HeadPart
@@ -56,6 +56,7 @@ def export(
     name: str,
     int8: bool = False,
     say: Say = log.info,
+    progress: Progress | None = None,
 ) -> Card:
     """Write the bundle of a checkpoint, calibrated on the data set's validation clips; returns its card.
 
@@ -69,7 +70,7 @@ def export(
     card = checkpoint.origin.card(name=name, metrics=checkpoint.metrics)
     onnx = to_onnx(checkpoint)
     bundle = Bundle(card, onnx.encoder, onnx.head)
-    difference = _check_parity(TorchScorer(checkpoint), bundle, manifest, rows, recipe_of=checkpoint)
+    difference = _check_parity(checkpoint, bundle, manifest, rows)
     say(f"ONNX answers as torch does: largest difference {difference:.1e} (bound {PARITY:.0e})")
     report = report_clips(bundle, manifest, rows)
     if int8:
@@ -77,7 +78,7 @@ def export(
         card = card.model_copy(update={"precision": "int8"})
         bundle = Bundle(card, onnx.encoder, onnx.head)
         report = _check_int8(report, report_clips(bundle, manifest, rows), say)
-    calibration = calibrate_on_clips(bundle, manifest, rows)
+    calibration = calibrate_on_clips(bundle, manifest, rows, progress=progress)
     card = card.model_copy(
         update={
             "temperature": calibration.temperature,
@@ -134,25 +135,20 @@ def _quiet() -> Iterator[None]:
 
 
 def _check_parity(
-    ours: TorchScorer,
-    theirs: Bundle,
-    manifest: Manifest,
-    rows: Sequence[ManifestRow],
-    *,
-    recipe_of: Checkpoint,
+    checkpoint: Checkpoint, bundle: Bundle, manifest: Manifest, rows: Sequence[ManifestRow]
 ) -> float:
     """The largest difference of logits between torch and ONNX on real windows.
 
     Raises:
         ExportError: it is above the gate.
     """
-    recipe = recipe_of.origin.recipe
+    recipe, ours = checkpoint.origin.recipe, TorchScorer(checkpoint)
     data = CustomData(manifest, rows[:PARITY_CLIPS], recipe)
     worst = 0.0
     for row in data.rows:
         window = validation_windows(row, recipe)[-1]
         pictures: Floats = data.load_frames(row, window, seed=None).numpy()
-        logits = [scorer.classify(scorer.encode(pictures)[None]) for scorer in (ours, theirs)]
+        logits = [scorer.classify(scorer.encode(pictures)[None]) for scorer in (ours, bundle)]
         worst = max(worst, float(np.abs(logits[0] - logits[1]).max()))
     if not worst <= PARITY:
         raise ExportError(f"ONNX and torch differ by {worst:.2e}, more than {PARITY:.0e}; not exported")

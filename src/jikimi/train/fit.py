@@ -300,7 +300,7 @@ def _cached(
     )
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     for data, todo in sides:
-        features.fill(cache, model, data, todo[rank::world], device=_torch_device(device), progress=progress)
+        features.fill(cache, model, data, todo[rank::world], device=torch_device(device), progress=progress)
     _wait_for_all(world, device)
     train, val = ({job.position: features.must_read(cache, job) for job in todo} for _, todo in sides)
     if fresh:
@@ -313,11 +313,12 @@ def _wait_for_all(world: int, device: Device) -> None:
     if world == 1:
         return
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if _torch_device(device).type == "cuda" else "gloo")
+        torch.distributed.init_process_group("nccl" if torch_device(device).type == "cuda" else "gloo")
     torch.distributed.barrier()
 
 
-def _torch_device(device: Device) -> torch.device:
+def torch_device(device: Device) -> torch.device:
+    """The device a name stands for on this machine, in this process."""
     if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     if device == "mps" or (device == "auto" and torch.backends.mps.is_available()):
@@ -335,7 +336,7 @@ def check_device(device: Device) -> None:
 
 
 def _trainer(records: Records, *, device: Device, epochs: int) -> L.Trainer:
-    kind = _torch_device(device).type
+    kind = torch_device(device).type
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     world = int(os.environ.get("WORLD_SIZE", "1"))
     half = kind == "cuda" and torch.cuda.is_bf16_supported()

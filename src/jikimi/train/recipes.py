@@ -1,5 +1,6 @@
 """Recipes: functions that return everything a training run is made of, as one frozen value."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -146,7 +147,7 @@ def edge(*, weights: str = "imagenet", backbone: str = "mobilenetv4_conv_small")
     )
 
 
-RECIPES = {"baseline": baseline, "edge": edge}
+RECIPES: dict[str, Callable[..., Recipe]] = {"baseline": baseline, "edge": edge}
 
 
 def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
@@ -172,3 +173,17 @@ def with_lr(recipe: Recipe, lr: float) -> Recipe:
     """Set the first stage's learning rate and scale the later ones with it."""
     factor = lr / recipe.stages[0].lr
     return replace(recipe, stages=tuple(replace(s, lr=s.lr * factor) for s in recipe.stages))
+
+
+def with_options(
+    recipe: Recipe, *, epochs: int | None = None, lr: float | None = None, **changes: Any
+) -> Recipe:
+    """Apply what the user chose; None keeps the recipe's own.
+
+    Raises:
+        TrainError: a value that no recipe can have.
+    """
+    recipe = replace(recipe, **{key: value for key, value in changes.items() if value is not None})
+    if lr is not None:
+        recipe = with_lr(recipe, lr)
+    return recipe if epochs is None else with_epochs(recipe, epochs)

@@ -1,11 +1,12 @@
-"""Open, decode, remux: the only importer of `av` (FFmpeg)."""
+"""Open and decode: packets → pictures on stream time."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import av
 import av.error
@@ -14,15 +15,21 @@ from av.container import InputContainer
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
+from jikimi.address import is_network, redact
 from jikimi.errors import VideoError
 from jikimi.frame import Frame, Image
 from jikimi.sampling import TickGrid
 
 log = logging.getLogger(__name__)
 
+Packet: TypeAlias = "av.Packet[VideoStream]"
+
 # Time stamps that jump further than this, either way, are a broken clock and not a pause: stream time goes
 # on without the jump. Surveillance cameras and damaged files both do it.
 MAX_JUMP_S = 10.0
+
+# Decode times never run back; this much is a rounding of the container's and no broken clock.
+MAX_BACK_S = 1.0
 
 # Errors FFmpeg raises for what it is given, as against errors of ours.
 MEDIA_ERRORS = (av.error.FFmpegError, OSError)
@@ -46,13 +53,13 @@ def open_input(source: Path | str, **options: Any) -> Iterator[InputContainer]:
     Raises:
         VideoError: it cannot be opened, or holds no video.
     """
-    name = str(source)
+    name = redact(str(source))
     try:
-        container = av.open(name, mode="r", metadata_errors="replace", **options)
-    except MEDIA_ERRORS as error:
-        raise VideoError(f"{name}: cannot be opened as video: {_reason(error)}") from error
-    except ValueError as error:
-        raise VideoError(f"{name}: cannot be opened as video: {error}") from error
+        container = av.open(str(source), mode="r", metadata_errors="replace", **options)
+    except (*MEDIA_ERRORS, ValueError) as error:
+        # FFmpeg's errors quote the address with its password: they stay out of the trace.
+        cause = None if is_network(str(source)) else error
+        raise VideoError(f"{name}: cannot be opened as video: {reason(error)}") from cause
     try:
         if not container.streams.video:
             raise VideoError(f"{name}: holds no video stream")
@@ -61,7 +68,8 @@ def open_input(source: Path | str, **options: Any) -> Iterator[InputContainer]:
         container.close()
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """What went wrong in FFmpeg's words, without the address it may quote."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
@@ -100,9 +108,37 @@ class StreamClock:
         self._last_s = max(t_s, self._last_s)
         return self._last_s
 
-    def from_stamp(self, stamp_s: float) -> float:
-        """Stream time of a packet's stamp by the present offset, without moving the clock."""
-        return stamp_s - (self._offset_s or 0.0)
+    def stamp_at(self, t_s: float) -> float:
+        """Return the container's time stamp, in seconds, that shows stream time `t_s`."""
+        return t_s + (self._offset_s or 0.0)
+
+
+@dataclass(slots=True)
+class StampMender:
+    """Lets a stream's time stamps run on where they jump: decoder and evidence then share one time line."""
+
+    stream: VideoStream
+    jumps: int = field(default=0, init=False)
+    _shift: int = field(default=0, init=False)
+    _last: int | None = field(default=None, init=False)
+
+    def mend(self, packet: Packet) -> None:
+        """Correct a packet's time stamps in place. Packets come in decode order."""
+        if packet.dts is not None and self._last is not None:
+            step = packet.dts + self._shift - self._last
+            if not -MAX_BACK_S <= step * packet.time_base <= MAX_JUMP_S:
+                self.jumps += 1
+                self._shift += frame_ticks(self.stream) - step
+        if self._shift:
+            packet.dts = None if packet.dts is None else packet.dts + self._shift
+            packet.pts = None if packet.pts is None else packet.pts + self._shift
+        self._last = self._last if packet.dts is None else packet.dts
+
+
+def frame_ticks(stream: VideoStream) -> int:
+    """How long a picture lasts in the stream's time base, by its header; at least 1."""
+    rate = stream.average_rate or stream.guessed_rate or 25
+    return max(1, round(1 / (rate * (stream.time_base or Fraction(1, 90_000)))))
 
 
 @dataclass(slots=True)
@@ -112,6 +148,8 @@ class Decoder:
     stream: VideoStream
     threads: int = 1
     clock: StreamClock = field(default_factory=StreamClock, init=False)
+    mender: StampMender = field(init=False)
+    broke_off: bool = field(default=False, init=False)
     decoded: int = field(default=0, init=False)
     errors: int = field(default=0, init=False)
     last_error: str = field(default="", init=False)
@@ -120,14 +158,20 @@ class Decoder:
         # Set before the first packet: AUTO can hang once torchvision is imported (PyAV#1861).
         self.stream.codec_context.thread_count = self.threads
         self.stream.codec_context.thread_type = "FRAME" if self.threads > 1 else "SLICE"
+        self.mender = StampMender(self.stream)
 
-    def decode(self, packet: "av.Packet[VideoStream]") -> list[tuple[av.VideoFrame, float]]:
+    @property
+    def jumps(self) -> int:
+        """How often the stream's clock was found broken."""
+        return self.mender.jumps + self.clock.jumps
+
+    def decode(self, packet: Packet) -> list[tuple[av.VideoFrame, float]]:
         """Decode one packet (an empty one flushes) → pictures in presentation order, with stream times."""
         try:
             frames = packet.decode()
         except MEDIA_ERRORS as error:
             self.errors += 1
-            self.last_error = _reason(error)
+            self.last_error = reason(error)
             return []
         timed = []
         for frame in frames:
@@ -139,6 +183,8 @@ class Decoder:
     def _stamp_s(self, frame: av.VideoFrame) -> float:
         if frame.time is not None:
             return float(frame.time)
+        if frame.dts is not None and self.stream.time_base is not None:
+            return float(frame.dts * self.stream.time_base)  # AVI says only when to decode
         rate = self.stream.average_rate or self.stream.guessed_rate or 25
         return self.decoded / float(rate)
 
@@ -165,15 +211,19 @@ class Scaler:
         return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
-def iter_packets(
-    container: InputContainer, stream: VideoStream, decoder: Decoder
-) -> "Iterator[av.Packet[VideoStream]]":
-    """Packets of the stream, the last one empty. A container that breaks off ends here, counted as damage."""
+def iter_packets(container: InputContainer, stream: VideoStream, decoder: Decoder) -> Iterator[Packet]:
+    """Packets of the stream, time stamps mended, the last one empty (it flushes the decoder).
+
+    A container that breaks off ends here: counted as damage, and `decoder.broke_off` is set.
+    """
     try:
-        yield from container.demux(stream)
+        for packet in container.demux(stream):
+            decoder.mender.mend(packet)
+            yield packet
     except MEDIA_ERRORS as error:
+        decoder.broke_off = True
         decoder.errors += 1
-        decoder.last_error = _reason(error)
+        decoder.last_error = reason(error)
 
 
 @dataclass(slots=True)
@@ -221,4 +271,4 @@ def read_frames(
                     yield Frame(image, t_s=tick / rate_hz, damaged=picture.is_corrupt)
                 report.last_t_s = t_s
         report.decoded, report.errors = decoder.decoded, decoder.errors
-        report.last_error, report.jumps = decoder.last_error, decoder.clock.jumps
+        report.last_error, report.jumps = decoder.last_error, decoder.jumps

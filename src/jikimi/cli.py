@@ -1,0 +1,360 @@
+"""The commands. Each imports what it needs when it runs, so that `--help` and `watch` start at once."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jikimi.errors import JikimiError, MissingExtraError, SettingsError
+
+if TYPE_CHECKING:
+    from jikimi.bundle import Scorer
+    from jikimi.watch.event import WatchEvent
+
+app = typer.Typer(
+    name="jikimi",
+    help="Jikimi (지킴이): learns accidents from labelled clips, watches cameras, raises alarms.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+# Modules that only the training half has; when one is missing, the extra is.
+_TRAINING = frozenset(
+    {"torch", "torchvision", "timm", "lightning", "polars", "onnx", "onnxscript"}
+) | frozenset({"sklearn", "matplotlib", "jinja2", "tensorboard", "safetensors"})
+
+
+class Layout(StrEnum):
+    """How labelled sources lie on disk."""
+
+    auto = "auto"
+    aihub = "aihub"
+    folders = "folders"
+    csv = "csv"
+
+
+class Modality(StrEnum):
+    """Which cameras' clips to take."""
+
+    rgb = "rgb"
+    thermal = "thermal"
+    all = "all"
+
+
+class RecipeName(StrEnum):
+    """The recipes there are."""
+
+    baseline = "baseline"
+    edge = "edge"
+
+
+class DeviceName(StrEnum):
+    """What to train on."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+class Side(StrEnum):
+    """Which clips to judge."""
+
+    val = "val"
+    test = "test"
+    train = "train"
+
+
+Behaviors = Annotated[
+    Path | None,
+    typer.Option("--behaviors", metavar="FILE", help="A label set of your own (TOML, [[behavior]] tables)."),
+]
+
+
+@app.callback()
+def _global(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the whole trace when something fails.")
+    ] = False,
+) -> None:
+    if show_version:
+        print(version("jikimi"))
+        raise typer.Exit
+
+
+@app.command()
+def prepare(
+    sources: Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders of clips, or a CSV.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DATA", help="Where the data set goes.")],
+    layout: Annotated[Layout, typer.Option(help="How the sources lie on disk.")] = Layout.auto,
+    annotations: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Labels: path, behavior, event_start_s, ...")
+    ] = None,
+    modality: Annotated[Modality, typer.Option(help="Colour clips, thermal ones, or both.")] = Modality.rgb,
+    rate_hz: Annotated[float, typer.Option(help="Frames a second to keep.")] = 8.0,
+    short_side: Annotated[int, typer.Option(help="Shorter side of the kept frames, pixels.")] = 256,
+    val_ratio: Annotated[float, typer.Option(help="Share of clips to validate on.")] = 0.3,
+    seed: Annotated[int, typer.Option(help="Decides the split.")] = 42,
+    workers: Annotated[int | None, typer.Option(help="Clips decoded at once; default: one a core.")] = None,
+    behaviors: Behaviors = None,
+) -> None:
+    """Turn labelled videos into a data set: frames, a manifest, and a split without leaks.
+
+    Example: jikimi prepare /videos --out data
+    """
+    with _needs("train", "prepare"):
+        from jikimi.behaviors import BEHAVIORS, load_behaviors
+        from jikimi.data.prepare import PrepareSettings
+        from jikimi.data.prepare import prepare as run
+    settings = PrepareSettings(
+        layout=layout.value,
+        annotations=annotations,
+        modality=modality.value,
+        rate_hz=rate_hz,
+        short_side_px=short_side,
+        val_ratio=val_ratio,
+        seed=seed,
+        workers=workers or os.cpu_count() or 1,
+    )
+    label_set = load_behaviors(behaviors) if behaviors else BEHAVIORS
+    with _progress("preparing clips") as progress:
+        summary = run(sources, out, settings, behaviors=label_set, progress=progress)
+    for line in summary.lines():
+        print(line)
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A prepared data set.")],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Where the run goes.")],
+    recipe: Annotated[RecipeName, typer.Option(help="What to train, and how.")] = RecipeName.baseline,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Over all stages of the recipe.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Windows a step, all processes together.")
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate of the first stage.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Any timm encoder.")] = None,
+    weights: Annotated[str, typer.Option(metavar="imagenet|none|PATH", help="Encoder weights.")] = "imagenet",
+    views: Annotated[int | None, typer.Option(min=1, help="Augmented views of each clip to cache.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many epochs without a gain.")
+    ] = None,
+    device: Annotated[DeviceName, typer.Option(help="What to train on.")] = DeviceName.auto,
+    num_workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in RUN.")] = False,
+    seed: Annotated[int, typer.Option(help="Decides initial weights, order and augmentation.")] = 42,
+) -> None:
+    """Train a model on a prepared data set.
+
+    Example: jikimi train data --out runs/first --recipe edge
+    """
+    with _needs("train", "train"):
+        from jikimi.train import fit, recipes
+    chosen = recipes.RECIPES[recipe.value](weights=weights)
+    changes: dict[str, Any] = {
+        "backbone": backbone, "batch_size": batch_size, "views": views, "patience": patience, "seed": seed,
+    }  # fmt: skip
+    chosen = recipes.with_options(chosen, epochs=epochs, lr=lr, **changes)
+    fit.check_device(device.value)
+    say: Callable[[str], None] = print if fit.is_main_process() else lambda _line: None
+    with _progress("encoding clips") as progress:
+        best = fit.fit(
+            data,
+            out,
+            chosen,
+            device=device.value,
+            resume=resume,
+            workers=num_workers,
+            say=say,
+            progress=progress,
+        )
+    say(
+        f"best epoch {best['epoch']}: validation accuracy {best['val_accuracy']:.3f}, "
+        f"loss {best['val_loss']:.3f}; kept as {out / 'best.pth'}"
+    )
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="best.pth, or a bundle.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="A prepared data set, or a folder of streams.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")],
+    truth: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Streams: camera, behavior, start_s, end_s.")
+    ] = None,
+    split: Annotated[Side, typer.Option(help="Which clips of the data set.")] = Side.val,
+    device: Annotated[DeviceName, typer.Option(help="What best.pth runs on.")] = DeviceName.auto,
+) -> None:
+    """Measure a model on clips, or on whole streams, and write a report.
+
+    Example: jikimi evaluate model.jikimi data --out report
+    """
+    with _needs("train", "evaluate"):
+        from jikimi.data.manifest import MANIFEST, read_manifest
+        from jikimi.train.evaluate import evaluate_clips, evaluate_streams
+    scorer = _scorer(model, device)
+    if truth is None and not (data / MANIFEST).is_file():
+        raise SettingsError(f"{data}: no prepared data set; for a folder of streams give --truth CSV")
+    with _progress("scoring") as progress:
+        if truth is not None:
+            result = evaluate_streams(scorer, data, truth, out=out, progress=progress)
+        else:
+            manifest = read_manifest(data)
+            result = evaluate_clips(scorer, manifest, out=out, split=split.value, progress=progress)
+    print(result.summary)
+    for note in result.notes:
+        print(f"note: {note}")
+    print(f"report: {result.report}")
+
+
+def _scorer(model: Path, device: DeviceName) -> "Scorer":
+    if model.suffix != ".pth":
+        from jikimi.bundle import load_bundle
+
+        return load_bundle(model)
+    from jikimi.train.checkpoint import TorchScorer, load_checkpoint
+    from jikimi.train.fit import check_device, torch_device
+
+    check_device(device.value)
+    return TorchScorer(load_checkpoint(model), device=str(torch_device(device.value)))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A training run, or its best.pth.")],
+    out: Annotated[Path, typer.Option("--out", metavar="X.jikimi", help="The bundle to write.")],
+    int8: Annotated[bool, typer.Option("--int8", help="Quantise the encoder to 8 bits.")] = False,
+    calibration: Annotated[
+        Path | None, typer.Option(metavar="DATA", help="Prepared clips to calibrate on; default: the run's.")
+    ] = None,
+) -> None:
+    """Make a bundle: what a camera box needs to watch, in one file.
+
+    Example: jikimi export runs/first --out model.jikimi
+    """
+    with _needs("train", "export"):
+        from jikimi.data.manifest import read_manifest
+        from jikimi.train.checkpoint import BEST, load_checkpoint
+        from jikimi.train.export import export as write_bundle
+    checkpoint = load_checkpoint(run / BEST if run.is_dir() else run)
+    manifest = read_manifest(calibration or Path(checkpoint.origin.training["data"]))
+    with _progress("calibrating") as progress:
+        card = write_bundle(
+            checkpoint, manifest, out, name=out.stem, int8=int8, say=print, progress=progress
+        )  # fmt: skip
+    thresholds = sorted(set(card.rule.theta_on.values()))
+    print(f"temperature {card.temperature:.2f}, raises from {', '.join(f'{t:.2f}' for t in thresholds)}")
+    if card.calibration.get("note"):
+        print(f"note: {card.calibration['note']}")
+    print(f"bundle: {out} ({out.stat().st_size / 1e6:.1f} MB)")
+
+
+@app.command()
+def watch(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SRC...", help="Files, folders, addresses, devices.")
+    ],
+    model: Annotated[Path, typer.Option("--model", metavar="X.jikimi", help="The bundle to watch with.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where evidence goes; without it none is kept."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    realtime: Annotated[bool, typer.Option("--realtime", help="Play files at their own pace.")] = False,
+    threads: Annotated[int, typer.Option(min=0, help="Cores for the model; 0: all.")] = 0,
+) -> None:
+    """Watch videos or cameras and raise incidents, without any screen.
+
+    Example: jikimi watch video.mp4 --model model.jikimi --out evidence
+    """
+    from jikimi.bundle import load_bundle
+    from jikimi.watch.pipeline import watch as run
+
+    bundle = load_bundle(model, threads=threads)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    emit = _print_json if as_json else _print_line
+    summary = run(sources, bundle=bundle, out=out, realtime=realtime, emit=emit, stop=stop)
+    if not as_json:
+        print(f"{summary.incidents} incidents, {summary.faults} faults, {summary.decisions} decisions")
+    if not summary.stopped and not summary.decisions and summary.faults:
+        raise typer.Exit(1)
+
+
+def _print_json(event: "WatchEvent") -> None:
+    print(json.dumps(event.as_json(), ensure_ascii=False), flush=True)
+
+
+def _print_line(event: "WatchEvent") -> None:
+    parts = [f"{event.t_s:8.2f} s", event.camera, event.event]
+    if event.behavior is not None and event.score is not None:
+        parts.append(f"{event.behavior} {event.score:.2f}")
+    if event.evidence is not None:
+        parts.append(str(event.evidence))
+    if event.event == "fault":
+        parts.append(str(event.details.get("message", "")))
+    print("  ".join(parts), flush=True)
+
+
+@contextmanager
+def _needs(extra: str, command: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in _TRAINING:
+            raise
+        raise MissingExtraError(
+            f"jikimi {command} needs the extra {extra!r}; install it with: uv sync --extra {extra}"
+        ) from error
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on stderr, or nothing when nobody looks at a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def main() -> None:
+    """Run a command: 0 done, 1 failed with one line on stderr, 2 wrong usage."""
+    # Wherever it stands on the line, --debug belongs to the whole program.
+    debug = "--debug" in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        app(arguments)
+    except JikimiError as error:
+        if debug:
+            raise
+        print(f"jikimi: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read the output has gone; the interpreter would complain again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

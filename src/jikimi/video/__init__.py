@@ -1,0 +1,40 @@
+"""Open, decode, remux: the only importer of `av` (FFmpeg)."""
+
+from jikimi.video.evidence import EvidenceFile, StoredPacket, StreamCopy, check_evidence
+from jikimi.video.reading import (
+    MAX_JUMP_S,
+    MEDIA_ERRORS,
+    Decoder,
+    DecodeReport,
+    Packet,
+    Scaler,
+    StreamClock,
+    VideoInfo,
+    frame_ticks,
+    info,
+    iter_packets,
+    open_input,
+    read_frames,
+    reason,
+)
+
+__all__ = [
+    "MAX_JUMP_S",
+    "MEDIA_ERRORS",
+    "DecodeReport",
+    "Decoder",
+    "EvidenceFile",
+    "Packet",
+    "Scaler",
+    "StoredPacket",
+    "StreamClock",
+    "StreamCopy",
+    "VideoInfo",
+    "check_evidence",
+    "frame_ticks",
+    "info",
+    "iter_packets",
+    "open_input",
+    "read_frames",
+    "reason",
+]
