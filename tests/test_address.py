@@ -30,6 +30,14 @@ def test_password_in_a_parameter_never_shows(password: str, key: str) -> None:
         assert "S3cr" not in redact(address) and "et9" not in redact(address)
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["rtsp://admin:S3crpass=et9@cam/1", "http://cam/x?pwd=S3cr@et9", "rtsp://u:a/S3cr?key=b@et9@cam"],
+)
+def test_where_credentials_end_is_unsure_nothing_shows(address: str) -> None:
+    assert redact(address).endswith("://***")
+
+
 @given(NASTY)
 def test_password_in_free_text_never_shows(password: str) -> None:
     address = Address(f"rtsp://admin:{password}@cam/1")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundles import FEATURES, make_bundle
 
+from bundles import FEATURES, make_bundle
 from jikimi import bundle as bundle_module
 from jikimi.behaviors import BEHAVIORS
 from jikimi.bundle import CARD, ENCODER, HEAD, default_rule, load_bundle, read_card
@@ -105,7 +105,7 @@ def test_card_that_does_not_fit_is_refused(path: Path, changes: dict[str, object
 def test_file_that_is_no_bundle_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.jikimi"
     path.write_bytes(content)
-    with pytest.raises(BundleError, match="x.jikimi"):
+    with pytest.raises(BundleError, match=r"x\.jikimi"):
         load_bundle(path)
 
 

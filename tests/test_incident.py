@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from jikimi.incident import UPDATE_STEP, IncidentTracker, Rule, Transition
 
 KEYS = ("fall", "jam", "normal")
-RULE = Rule(theta_on={"fall": 0.5, "jam": 0.5}, smooth=1, raise_n=3, raise_of=4, close_after=4, cooldown_s=2.0)
+RULE = Rule(
+    theta_on={"fall": 0.5, "jam": 0.5}, smooth=1, raise_n=3, raise_of=4, close_after=4, cooldown_s=2.0
+)
 RATE_HZ = 8.0
 
 QUIET, FALL, JAM = (0.05, 0.05, 0.9), (0.9, 0.05, 0.05), (0.05, 0.9, 0.05)
@@ -84,7 +87,7 @@ def test_rising_score_is_reported_in_steps() -> None:
     transitions = run(IncidentTracker(KEYS, RULE), rising)
     scores = [t.score for t in transitions]
     assert kinds(transitions)[0] == "opened" and set(kinds(transitions)[1:]) == {"updated"}
-    assert all(b - a >= UPDATE_STEP - 1e-9 for a, b in zip(scores, scores[1:], strict=False))
+    assert all(b - a >= UPDATE_STEP - 1e-9 for a, b in pairwise(scores))
     assert transitions[-1].incident.peak == pytest.approx(transitions[-1].score)
 
 

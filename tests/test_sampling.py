@@ -1,6 +1,7 @@
 """The grid that training and watching share."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_slow_video_repeats_its_frames() -> None:
 def test_even_indices_rise_and_stay_inside(n_frames: int, length: int) -> None:
     indices = evenly(n_frames, length)
     assert indices.shape == (length,) and indices.dtype == np.int64
-    assert 0 <= indices[0] and indices[-1] < n_frames and (np.diff(indices) >= 0).all()
+    assert indices[0] >= 0 and indices[-1] < n_frames and (np.diff(indices) >= 0).all()
 
 
 def test_even_indices_are_the_middles_of_equal_parts() -> None:
@@ -79,7 +80,7 @@ def test_window_repeats_the_first_frame_before_the_start() -> None:
 def test_windows_begin_after_warm_up_and_end_with_the_clip(n_frames: int, warm_up: int, stride: int) -> None:
     ends = window_ends(n_frames, warm_up=warm_up, stride=stride)
     assert ends[-1] == n_frames - 1
-    assert ends == sorted(set(ends)) and all(b - a == stride for a, b in zip(ends, ends[1:], strict=False))
+    assert ends == sorted(set(ends)) and all(b - a == stride for a, b in pairwise(ends))
     assert ends[0] >= min(warm_up, n_frames) - 1
     assert ends[0] < min(warm_up, n_frames) - 1 + stride
 

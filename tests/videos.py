@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -15,10 +16,14 @@ Draw = Callable[[int, int, int], Image]
 def moving_square(seed: int = 0) -> Draw:
     """A square that crosses a textured background of its own; the seed picks the background."""
 
-    def draw(index: int, width: int, height: int) -> Image:
+    @cache
+    def background(width: int, height: int) -> Image:
         rng = np.random.default_rng(seed)
         coarse = rng.integers(30, 200, size=(6, 8, 3), dtype=np.uint8)
-        image = np.kron(coarse, np.ones((height // 6 + 1, width // 8 + 1, 1), np.uint8))[:height, :width]
+        return np.kron(coarse, np.ones((height // 6 + 1, width // 8 + 1, 1), np.uint8))[:height, :width]
+
+    def draw(index: int, width: int, height: int) -> Image:
+        image = background(width, height).copy()
         side = max(2, min(height, width) // 5)
         left = (index * 4) % max(1, width - side)
         image[height // 2 : height // 2 + side, left : left + side] = (255, 255, 0)

@@ -51,11 +51,15 @@ def redact(source: str) -> str:
     scheme = _SCHEME.match(source)
     if scheme is None:
         return source
-    user, at, rest = source[scheme.end() :].rpartition("@")
+    whole = source[scheme.end() :]
+    secret = _SECRET.search(whole)
+    if secret is not None and "@" in whole[secret.start() :]:
+        return scheme.group() + HIDDEN  # a password with '=' in it, or a parameter with '@': nothing is sure
+    _, at, rest = whole.rpartition("@")
     secret = _SECRET.search(rest)
     if secret is not None:
         rest = rest[: secret.end()] + HIDDEN
-    return scheme.group() + (HIDDEN + at if user or at else "") + rest
+    return scheme.group() + (HIDDEN + at if at else "") + rest
 
 
 def redact_text(text: str, addresses: list[Address]) -> str:

@@ -117,7 +117,7 @@ def _session(model: bytes, member: str, *, threads: int) -> ort.InferenceSession
     try:
         return ort.InferenceSession(model, options, providers=ort.get_available_providers())
     except Exception as error:  # ONNX Runtime raises its own bare kinds
-        raise BundleError(f"{member} cannot be run by ONNX Runtime: {error}") from error
+        raise BundleError(f"{member} cannot be run by ONNX Runtime: {_one_line(error)}") from error
 
 
 def _run(session: ort.InferenceSession, batch: Floats) -> Floats:
@@ -180,15 +180,15 @@ def _parse_card(text: bytes, *, where: Path) -> Card:
         card = Card.model_validate_json(text)
         behaviors_.check(card.behaviors, where=f"bundle {where}")
     except (ValidationError, json.JSONDecodeError, UnicodeDecodeError, SettingsError) as error:
-        raise BundleError(f"bundle {where}: card.json: {_first_line(error)}") from error
+        raise BundleError(f"bundle {where}: card.json: {_one_line(error)}") from error
     return card
 
 
-def _first_line(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return str(error).splitlines()[0]
+    return " ".join(str(error).split())  # ONNX Runtime writes paragraphs
 
 
 def _check_fit(bundle: Bundle, *, where: Path) -> None:
@@ -201,7 +201,7 @@ def _check_fit(bundle: Bundle, *, where: Path) -> None:
         try:
             shape = run(batch).shape
         except Exception as error:  # ONNX Runtime raises its own bare kinds
-            raise BundleError(f"bundle {where}: {member} does not run: {error}") from error
+            raise BundleError(f"bundle {where}: {member} does not run: {_one_line(error)}") from error
         if shape != expected[member]:
             raise BundleError(
                 f"bundle {where}: {member} answers {shape}, the card promises {expected[member]}"

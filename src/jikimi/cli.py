@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -107,7 +107,7 @@ def prepare(
     rate_hz: Annotated[float, typer.Option(help="Frames a second to keep.")] = 8.0,
     short_side: Annotated[int, typer.Option(help="Shorter side of the kept frames, pixels.")] = 256,
     val_ratio: Annotated[float, typer.Option(help="Share of clips to validate on.")] = 0.3,
-    seed: Annotated[int, typer.Option(help="Decides the split.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the split.")] = 42,
     workers: Annotated[int | None, typer.Option(help="Clips decoded at once; default: one a core.")] = None,
     behaviors: Behaviors = None,
 ) -> None:
@@ -155,7 +155,7 @@ def train(
     device: Annotated[DeviceName, typer.Option(help="What to train on.")] = DeviceName.auto,
     num_workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in RUN.")] = False,
-    seed: Annotated[int, typer.Option(help="Decides initial weights, order and augmentation.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, help="Decides initial weights, order and augmentation.")] = 42,
 ) -> None:
     """Train a model on a prepared data set.
 
@@ -352,9 +352,18 @@ def main() -> None:
     except JikimiError as error:
         if debug:
             raise
-        print(f"jikimi: {error}", file=sys.stderr)
-        sys.exit(1)
+        _fail(str(error))
     except BrokenPipeError:
         # Whoever read the output has gone; the interpreter would complain again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}; --debug shows where")
+
+
+def _fail(message: str) -> NoReturn:
+    print("jikimi: " + " ".join(message.split()), file=sys.stderr)  # one line, whatever a library said
+    sys.exit(1)

@@ -17,7 +17,7 @@ from jikimi.video import DecodeReport, read_frames
 # Changes whenever the same source would give other frames.
 VERSION = 1
 
-# At 92 with 4:2:0 chroma a frame of 455×256 px takes about 25 kB (docs/decisions.md, "JPEG quality").
+# At 92 with 4:2:0 chroma a frame of 455×256 px takes about 27 kB (docs/decisions.md, "JPEG quality").
 JPEG_QUALITY = 92
 
 # How often a frame goes into the background picture: often enough that a passer-by is outvoted.
@@ -135,7 +135,7 @@ class _Writer:
             shutil.rmtree(self.target, ignore_errors=True)
             self.target.mkdir(parents=True)
         except OSError as error:
-            raise _WriteError(f"{self.target}: cannot be written: {error.strerror or error}") from error
+            raise _WriteError(error.strerror or str(error)) from error
 
     def add(self, frame: Frame) -> None:
         if frame.image_HWC is not self._image:  # a picture that answers several ticks is compressed once
@@ -148,7 +148,7 @@ class _Writer:
         try:
             (self.target / f"{self.n_frames:06d}.jpg").write_bytes(self._jpeg)
         except OSError as error:
-            raise _WriteError(f"{self.target}: cannot be written: {error.strerror or error}") from error
+            raise _WriteError(error.strerror or str(error)) from error
 
 
 def to_jpeg(image_HWC: Image) -> bytes:

@@ -31,7 +31,7 @@ class Hashed:
     def clip_id(self) -> str:
         """The source's name, made safe, and the start of the key: readable, and the same wherever it lies."""
         name = self.clip.source.name if self.clip.source_fps is not None else self.clip.source.stem
-        stem = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).strip("._")
+        stem = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).strip("._-")
         cut = stem.encode()[:MAX_STEM_BYTES].decode(errors="ignore")
         return f"{cut or 'clip'}-{self.key[:12]}"
 

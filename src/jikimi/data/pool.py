@@ -8,11 +8,14 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from types import ModuleType
 from typing import Generic, TypeVar, cast
 
 from jikimi.errors import DataError
@@ -46,8 +49,8 @@ def run(
 ) -> Generator[tuple[int, R | Died], None, None]:
     """Yield `(index, work(pieces[index]))` as they get done, in no fixed order.
 
-    `work` must be importable by name, and is expected not to raise. Closing the iterator stops the
-    processes.
+    `work` must be importable by name, from a module other than the main one, and is expected not to raise.
+    Closing the iterator stops the processes.
 
     Raises:
         DataError: a process cannot even be started.
@@ -85,7 +88,8 @@ class _Crew(Generic[T, R]):
     def hire(self) -> None:
         ours, theirs = _CONTEXT.Pipe()
         process = _CONTEXT.Process(target=_labour, args=(self.work, theirs), daemon=True)
-        process.start()
+        with _no_main_module():
+            process.start()
         theirs.close()  # or its death would not be seen as the end of the pipe
         self.members.append(_Member(process, ours))
 
@@ -138,6 +142,17 @@ class _Crew(Generic[T, R]):
             member.process.kill()
         for member in list(self.members):
             self._leave(member)
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Spawn without running the caller's main module again: it is slow to load, and may not be guarded."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _labour(work: Callable[[T], R], pipe: "Connection[R | None, T]") -> None:

@@ -82,6 +82,8 @@ def prepare(
             or cannot be written. An earlier data set in `out` then stays as it was.
     """
     roots = check_sources(sources)
+    if absolute(out) in roots:
+        raise DataError(f"{out}: is a source itself; choose another --out")
     with open_workspace(absolute(out)) as workspace:
         found = ingest(
             roots,
@@ -166,7 +168,7 @@ class _Run:
 
     def settle(self, one: Hashed, outcome: Extracted | Refused | Unwritable | pool.Died) -> None:
         if isinstance(outcome, Unwritable):
-            raise DataError(outcome.reason)
+            raise DataError(f"{self.workspace.root}: cannot be written: {outcome.reason}")
         if isinstance(outcome, pool.Died):
             outcome = Refused(str(outcome), lasting=False)
         if isinstance(outcome, Extracted):
@@ -196,14 +198,16 @@ class _Run:
         try:
             return with_sides(rows, self.found, val_ratio=self.settings.val_ratio, seed=self.settings.seed)
         except DataError as error:
-            if not self.found.rejections:
-                raise
-            # What was rejected may be just what is missing.
+            raise DataError(". ".join([str(error), *self.hints()])) from error
+
+    def hints(self) -> list[str]:
+        """What was left out or joined may be just what a split lacks."""
+        hints = list(self.found.remarks)
+        if self.found.rejections:
             first = self.found.rejections[0]
             count, name = len(self.found.rejections), self.name(first.source)
-            raise DataError(
-                f"{error}. {count} files were rejected, such as {name}: {first.reason}"
-            ) from error
+            hints.append(f"{count} files were rejected, such as {name}: {first.reason}")
+        return hints
 
     def finish(self, rows: Sequence[ManifestRow], keys: set[str]) -> PrepareSummary:
         """Write what changed, then remove what the new manifest does not name."""

@@ -23,6 +23,9 @@ EXHAUSTIVE_GROUPS = 12
 
 RESTARTS = 32
 
+# Every share within 0.1 % of the ratio: with thousands of groups the first descent gets there.
+GOOD_ENOUGH = 1e-6
+
 # A class missing from a side outweighs any deviation of the shares (at most 1 for each class).
 _MISSING = 1e3
 
@@ -89,11 +92,19 @@ def _best(counts_GC: _Numbers, ratio: float, rng: np.random.Generator) -> _Masks
         every = np.arange(2**n_groups)[:, None]
         masks = (every >> np.arange(n_groups) & 1).astype(bool)
     else:
-        starts = [rng.random(n_groups) < ratio for _ in range(RESTARTS)]
-        masks = np.stack([_descend(start, counts_GC, ratio) for start in starts])
+        masks = _descents(counts_GC, ratio, rng)
     costs = _cost(masks @ counts_GC, totals_C, ratio)
     best = np.flatnonzero(costs <= costs.min() + 1e-12)
     return np.asarray(masks[rng.choice(best)])
+
+
+def _descents(counts_GC: _Numbers, ratio: float, rng: np.random.Generator) -> _Masks:
+    found: list[_Masks] = []
+    while len(found) < RESTARTS:
+        found.append(_descend(rng.random(len(counts_GC)) < ratio, counts_GC, ratio))
+        if _cost(found[-1][None] @ counts_GC, counts_GC.sum(axis=0), ratio)[0] < GOOD_ENOUGH:
+            break
+    return np.stack(found)
 
 
 def _descend(in_val: _Masks, counts_GC: _Numbers, ratio: float) -> _Masks:

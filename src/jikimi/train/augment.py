@@ -5,9 +5,11 @@ Never vertical flips or time reversal: both turn an accident into something else
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 
 import numpy as np
 import torch
+from PIL import Image as PillowImage
 from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
@@ -58,7 +60,7 @@ def jitter_times(indices_T: Indices, n_frames: int, rng: np.random.Generator) ->
         factor = rng.uniform(*RATE_RANGE)
         out = np.rint(out[-1] - (out[-1] - out) * factor).astype(np.int64)
     if rng.random() < DROP:
-        for position in np.flatnonzero(rng.random(len(out)) < 0.15).tolist():
+        for position in np.flatnonzero(rng.random(len(out))[:-1] < 0.15).tolist():
             out[position] = out[max(0, position - 1)]
     return np.clip(out, 0, n_frames - 1)
 
@@ -78,7 +80,7 @@ def photometric(pictures: Sequence[Image], rng: np.random.Generator) -> Tensor:
         if rng.random() < DARK:
             frames = _darken(frames, rng)
         if rng.random() < RECOMPRESS:
-            frames = functional.jpeg(frames, quality=int(rng.integers(15, 60)))
+            frames = _recompress(frames, quality=int(rng.integers(15, 60)))
         if rng.random() < ERASE:
             frames = _erase(frames, rng)
     return frames
@@ -89,6 +91,17 @@ def _darken(frames_TCHW: Tensor, rng: np.random.Generator) -> Tensor:
     light = (frames_TCHW / 255.0) ** float(rng.uniform(1.2, 2.5)) * float(rng.uniform(0.3, 0.9))
     noise = torch.randn(frames_TCHW.shape) * float(rng.uniform(0.0, 0.04))
     return ((light + noise).clamp(0, 1) * 255).to(torch.uint8)
+
+
+def _recompress(frames_TCHW: Tensor, *, quality: int) -> Tensor:
+    """A poor line: every frame through JPEG. By Pillow, since torchvision gives its own codec up."""
+    seen = []
+    for image_HWC in frames_TCHW.permute(0, 2, 3, 1).contiguous().numpy():
+        packed = BytesIO()
+        PillowImage.fromarray(image_HWC).save(packed, "JPEG", quality=quality)
+        with PillowImage.open(packed) as picture:
+            seen.append(np.asarray(picture.convert("RGB"), dtype=np.uint8))
+    return torch.from_numpy(np.stack(seen)).permute(0, 3, 1, 2).contiguous()
 
 
 def _erase(frames_TCHW: Tensor, rng: np.random.Generator) -> Tensor:

@@ -98,6 +98,9 @@ def choose_rule(
 ) -> tuple[Rule, RuleSummary]:
     """The lowest threshold that keeps to the false-alarm bound, as every threshold above it does.
 
+    Where the footage is too short to show the bound, the threshold halfway from there to the highest that
+    loses no event.
+
     The latter since the rate does not simply fall with the threshold: under a very low one, a single incident
     stays open for good and hides the alarms that would follow. Behaviours with at least 10 events may go
     below the common threshold where that finds more within the bound. Where nothing keeps to the bound, the
@@ -116,12 +119,16 @@ def choose_rule(
         chosen, report = _lower_each(
             streams, truths, chosen, report, max_false_alarms_per_hour=max_false_alarms_per_hour
         )
-    same = [p.theta_on for p in curve if p.report.n_found >= point.report.n_found]
+    same = max(p.theta_on for p in curve if p.report.n_found >= point.report.n_found)
+    if kept and point.report.n_found and _too_few_hours(report, max_false_alarms_per_hour):
+        # The lowest threshold without a false alarm in minutes of footage has no room to the next one.
+        middle = _middle(kept, upto=same)
+        point, chosen, report = middle, rule.with_theta(middle.theta_on), middle.report
     own = {key: theta for key, theta in chosen.theta_on.items() if theta != point.theta_on}
     return chosen, RuleSummary(
         met=bool(kept),
         theta_on=point.theta_on,
-        theta_same_recall=max(same),
+        theta_same_recall=same,
         own_theta=own,
         max_false_alarms_per_hour=max_false_alarms_per_hour,
         false_alarms=report.n_false,
@@ -132,6 +139,17 @@ def choose_rule(
         found=report.n_found,
         note=_note(report, met=bool(kept), bound=max_false_alarms_per_hour),
     )
+
+
+def _too_few_hours(report: StreamReport, bound: float) -> bool:
+    """Whether the footage is too short to show the bound: nothing seen in H hours only bounds it by 3 / H."""
+    return report.event_free_hours * bound < 3
+
+
+def _middle(kept: Sequence[CurvePoint], *, upto: float) -> CurvePoint:
+    """The point halfway up the thresholds that keep to the bound and lose no event."""
+    room = [point for point in kept if point.theta_on <= upto]
+    return room[len(room) // 2]
 
 
 def _keeps_to(report: StreamReport, bound: float) -> bool:
@@ -178,7 +196,7 @@ def _note(report: StreamReport, *, met: bool, bound: float) -> str:
     if not met:
         notes.append(f"no threshold keeps to {bound:g} false alarms an hour; this one raises the fewest")
     hours = report.event_free_hours
-    if met and hours * bound < 3:  # nothing seen in H hours only bounds the rate by 3 / H
+    if met and _too_few_hours(report, bound):
         notes.append(
             f"{hours:.2g} event-free hours are too few to show {bound:g} an hour: that takes {3 / bound:.0f}"
         )

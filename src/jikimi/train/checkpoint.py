@@ -1,7 +1,6 @@
 """`best.pth` and `last.pth`: writing, reading, and scoring with them."""
 
 import os
-import pickle
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from jikimi.errors import TrainError
 from jikimi.frame import Floats
 from jikimi.train.model import CNNLSTM, FEATURE_DIM, to_device
 from jikimi.train.recipes import Recipe
+from jikimi.train.weights import DAMAGE, first_line, load_torch
 
 BEST, LAST = "best.pth", "last.pth"
 FORMAT = 1
@@ -117,21 +117,17 @@ def read_document(path: Path) -> dict[str, Any]:
         TrainError: it cannot be read, is damaged, or is no checkpoint of Jikimi.
     """
     try:
-        document = torch.load(path, map_location="cpu", weights_only=True)
+        document = load_torch(path)
     except OSError as error:
         raise TrainError(f"checkpoint {path}: {error.strerror or error}") from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise TrainError(f"checkpoint {path}: damaged, or no checkpoint ({_first_line(error)})") from error
+    except DAMAGE as error:
+        raise TrainError(f"checkpoint {path}: damaged, or no checkpoint ({first_line(error)})") from error
     meta = document.get(META) if isinstance(document, dict) else None
     if not isinstance(meta, dict):
         raise TrainError(f"checkpoint {path}: not made by Jikimi; train with jikimi train")
     if meta.get("format") != FORMAT:
         raise TrainError(f"checkpoint {path}: format {meta.get('format')}, this Jikimi reads {FORMAT}")
     return dict(document)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -146,7 +142,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         model = origin.build()
         model.load_state_dict(_weights(document, path))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise TrainError(f"checkpoint {path}: does not fit this version ({_first_line(error)})") from error
+        raise TrainError(f"checkpoint {path}: does not fit this version ({first_line(error)})") from error
     return Checkpoint(path, origin, model.eval(), dict(document[META].get("metrics", {})))
 
 

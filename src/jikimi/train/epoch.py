@@ -51,6 +51,10 @@ class EpochSampler:
     rank: int = 0
     world: int = 1
 
+    def __post_init__(self) -> None:
+        if not self.windows:
+            raise TrainError("no window to train on: every one lies on the border of an event")
+
     def __iter__(self) -> Iterator[list[Draw]]:
         bags = self._bags_of_epoch(np.random.default_rng([self.recipe.seed, self.epoch]))
         size = self.recipe.batch_size
@@ -110,3 +114,16 @@ class EpochSampler:
             Draw(index, bag=number, seed=int(seed) if self.augmented else None)
             for index, seed in zip(bag, seeds, strict=True)
         ]
+
+
+def expected_draws(windows: Sequence[WindowRef], recipe: Recipe, *, n_classes: int) -> list[float]:
+    """How many bags of each class an epoch without balancing draws, on average (C,)."""
+    by_row: dict[int, dict[int, int]] = defaultdict(dict)
+    for window in windows:
+        by_row[window.row][window.bag] = window.label
+    counts = [0.0] * n_classes
+    for bags in by_row.values():
+        share = min(recipe.draws_per_clip, len(bags)) / len(bags)
+        for label in bags.values():
+            counts[label] += share
+    return counts

@@ -20,7 +20,7 @@ from jikimi.train.truth import StreamSet, read_truth
 from jikimi.video import open_input
 
 Progress = Callable[[int, int], None]
-"""Told how many clips or streams are done, of how many."""
+"""Told how many clips or streams are done, of how many; starts again where another pass begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def evaluate_clips(
         split=split,
         report=report,
         results=tuple(clip_page.judge(rows, scored, pooled_NC, card)),
-        leakage=measure_leakage(scorer, manifest),
+        leakage=measure_leakage(scorer, manifest, progress=progress),
     )
     page = clip_page.write(evaluation, out)
     return EvaluationResult(evaluation.as_dict(), evaluation.summary, evaluation.notes, page)

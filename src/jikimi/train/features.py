@@ -10,8 +10,11 @@ import hashlib
 import json
 import logging
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,12 @@ Progress = Callable[[int, int], None]
 
 # Raised when augmentation or encoding changes its meaning: old caches then no longer match.
 VERSION = 1
+
+# What reading a torn or changed .npz may say, by where the damage is.
+_DAMAGE = (
+    OSError, ValueError, LookupError, EOFError, TypeError, AttributeError, MemoryError, OverflowError,
+    RuntimeError, SyntaxError, struct.error, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +90,11 @@ class FeatureCache:
                 known, features = stored["frames"], stored["features"]
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             log.warning("feature cache %s is damaged (%s): computed again", path, error)
             return None
         positions = {int(frame): place for place, frame in enumerate(known)}
-        if features.shape[0] < views or not set(frames) <= positions.keys():
+        if features.shape[:2] < (views, len(known)) or not set(frames) <= positions.keys():
             return None
         return ClipFeatures(features.astype(np.float32), positions)
 
@@ -95,16 +104,20 @@ class FeatureCache:
         features = half if np.isfinite(half).all() else clip.features_VNF
         frames = np.asarray(list(clip.positions), dtype=np.int64)
         path = self._path(row)
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
                 np.savez(file, frames=frames, features=features)
             temporary.replace(path)
         except OSError as error:
-            raise TrainError(f"feature cache {path}: {error.strerror}; free some room") from error
+            reason = error.strerror or error
+            raise TrainError(
+                f"feature cache {path}: {reason}; free some room, or let it be written"
+            ) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def _path(self, row: ManifestRow) -> Path:
         return self.folder / f"{row.clip_id}-{row.key[:12]}.npz"
@@ -194,17 +207,12 @@ def _encode(
     return ClipFeatures(features, {frame: place for place, frame in enumerate(job.frames)})
 
 
-def standardise(model: CNNLSTM, features_NF: Floats) -> None:
-    """Fold the training features' mean and deviation into the projection.
-
-    Only the starting point changes, not what the model can express: a head on features of any scale (a
-    random encoder's are about 0.04) then starts from inputs of deviation 1.
-    """
-    mean = torch.from_numpy(features_NF.mean(axis=0, dtype=np.float64)).float()
-    std = torch.from_numpy(features_NF.std(axis=0, dtype=np.float64)).float()
-    # A channel that never moves must not be blown up: at least a hundredth of the typical deviation.
-    floor = max(float(std.mean()) / 100, 1e-6)
-    with torch.no_grad():
-        weight = model.project.weight
-        weight /= std.clamp_min(floor).to(weight.device)
-        model.project.bias.sub_(weight @ mean.to(weight.device))
+def fit_norm(model: CNNLSTM, outputs_NF: Floats) -> None:
+    """Give the model's feature normalisation the mean and variance of the training frames, (N, F)."""
+    mean = outputs_NF.mean(axis=0, dtype=np.float64)
+    std = outputs_NF.std(axis=0, dtype=np.float64)
+    # A channel that hardly moves must not be blown up: at least a hundredth of the typical deviation.
+    std = np.maximum(std, max(float(std.mean()) / 100, 1e-6))
+    for buffer, values in ((model.norm.running_mean, mean), (model.norm.running_var, std**2)):
+        assert buffer is not None
+        buffer.copy_(torch.from_numpy(values).float())

@@ -18,7 +18,7 @@ from jikimi.errors import TrainError
 from jikimi.train.augment import mix_up
 from jikimi.train.checkpoint import ENCODER_PREFIX
 from jikimi.train.dataset import CustomData, validation_windows
-from jikimi.train.epoch import Draw, Draws, EpochSampler
+from jikimi.train.epoch import Draw, Draws, EpochSampler, expected_draws
 from jikimi.train.features import ClipFeatures
 from jikimi.train.model import CHUNK, CNNLSTM, pool_windows
 from jikimi.train.recipes import Recipe, Stage
@@ -29,6 +29,8 @@ Batch = tuple[Tensor, Tensor, Tensor]
 ClipBatch = tuple[Tensor, Tensor, int]
 """Frames of a clip (N, …), windows as places among them (W, T), class index."""
 
+
+LOWER_LR = "what last.pth held before is intact; try a lower --lr"
 
 ByPosition = Mapping[int, ClipFeatures]
 """Features of clips by their place among the rows of their side."""
@@ -97,6 +99,7 @@ class Learner(L.LightningModule):
         self.first_epoch, self.workers = first_epoch, workers
         self.normal = behaviors_.normal_index(material.train.manifest.behaviors)
         self.n_classes = len(material.train.manifest.behaviors)
+        self.drawn = expected_draws(material.train.windows, recipe, n_classes=self.n_classes)
         self.tally: dict[str, Tally] = {"train": Tally(), "val": Tally()}
         model.train_part(stage.part)
         if stage.part == "head":
@@ -162,7 +165,7 @@ class Learner(L.LightningModule):
         if self.material.cached is None:
             logits: Tensor = self.model(inputs)
             return logits
-        return self.model.classify(self.model.project(inputs))
+        return self.model.classify(self.model.project_features(inputs))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy over bags."""
@@ -175,8 +178,7 @@ class Learner(L.LightningModule):
         total = losses.sum()
         if not torch.isfinite(total):
             raise TrainError(
-                f"the loss became {total.item()} in epoch {self.epoch + 1}, step {batch_idx + 1}; "
-                "last.pth holds the epoch before; try a lower --lr"
+                f"the loss became {total.item()} in epoch {self.epoch + 1}, step {batch_idx + 1}; {LOWER_LR}"
             )
         self.tally["train"].add(losses.detach(), logits.argmax(dim=1) == classes)
         # Processes may hold unequal parts of the batch: weigh by its global size, not by the part's.
@@ -198,12 +200,10 @@ class Learner(L.LightningModule):
     def _class_weights(self) -> Tensor | None:
         if self.recipe.balance != "loss":
             return None
-        counts = torch.bincount(
-            torch.tensor([window.label for window in self.material.train.windows]), minlength=self.n_classes
-        )
+        counts = torch.tensor(self.drawn, dtype=torch.float32)
         present = counts > 0
         weights = torch.zeros(self.n_classes)
-        weights[present] = counts.sum() / (present.sum() * counts[present])
+        weights[present] = counts.sum() / (present.sum() * counts[present])  # 1 on average over an epoch
         return weights.to(self.device)
 
     def _global_size(self, own: int) -> int:
@@ -213,13 +213,19 @@ class Learner(L.LightningModule):
         torch.distributed.all_reduce(size)
         return int(size)
 
+    def on_validation_start(self) -> None:
+        """Judge the model that is saved: each process has BatchNorm statistics of its own otherwise."""
+        if self.trainer.world_size > 1:
+            for buffer in self.model.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
     def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
         """One prediction a clip, pooled over its windows."""
         frames, places, label = batch
         if self.material.cached is None:
             features = torch.cat([self.model.encode(part) for part in torch.split(frames, CHUNK)])
         else:
-            features = self.model.project(frames)
+            features = self.model.project_features(frames)
         logits = pool_windows(self.model.classify(features[places]).float(), self.normal)
         target = torch.tensor(label, device=logits.device)
         self.tally["val"].add(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from difflib import get_close_matches
 
 import timm
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from jikimi.errors import TrainError
+from jikimi.preprocess import Preprocess
 from jikimi.train.recipes import Part
 
 # Sizes of the origin (pranoyr/cnn-lstm): projection 300, LSTM 256 in three layers, then 128.
@@ -29,12 +31,16 @@ class CNNLSTM(nn.Module):
         super().__init__()
         self.encoder = create_encoder(backbone)
         self.backbone_dim = _output_dim(self.encoder)
+        # An encoder's outputs lie around 23 ± 3, or 0.04: without this, one step of the projection throws
+        # its output anywhere and the LSTM never learns (docs/decisions.md, "feature scale").
+        self.norm = nn.BatchNorm1d(self.backbone_dim, affine=False)
         self.project = nn.Linear(self.backbone_dim, FEATURE_DIM)
         between = dropout if LSTM_LAYERS > 1 else 0.0
         self.lstm = nn.LSTM(FEATURE_DIM, HIDDEN_DIM, LSTM_LAYERS, batch_first=True, dropout=between)
         self.fc = nn.Sequential(
             nn.Linear(HIDDEN_DIM, FC_DIM), nn.ReLU(), nn.Dropout(dropout), nn.Linear(FC_DIM, n_classes)
         )
+        init_head(self.lstm, self.fc)
         self.trained_part: Part = "all"
         self.train_part("all")
 
@@ -52,6 +58,7 @@ class CNNLSTM(nn.Module):
         super().train(mode)
         if self.trained_part != "all":
             self.encoder.eval()
+            self.norm.eval()
         if self.trained_part == "last" and mode:
             for module in last_stage(self.encoder):
                 module.train()
@@ -66,7 +73,12 @@ class CNNLSTM(nn.Module):
 
     def encode(self, pictures_NCHW: Tensor) -> Tensor:
         """Pictures, float (N, 3, H, W) → features, float (N, FEATURE_DIM)."""
-        features: Tensor = self.project(self.backbone_features(pictures_NCHW))
+        return self.project_features(self.backbone_features(pictures_NCHW))
+
+    def project_features(self, outputs: Tensor) -> Tensor:
+        """Encoder outputs, float (…, F) → features, float (…, FEATURE_DIM)."""
+        normal = self.norm(outputs.reshape(-1, self.backbone_dim))
+        features: Tensor = self.project(normal).view(*outputs.shape[:-1], FEATURE_DIM)
         return features
 
     def classify(self, features_BTD: Tensor) -> Tensor:
@@ -86,11 +98,11 @@ class EncoderPart(nn.Module):
 
     def __init__(self, model: CNNLSTM) -> None:
         super().__init__()
-        self.encoder, self.project = model.encoder, model.project
+        self.encoder, self.norm, self.project = model.encoder, model.norm, model.project
 
     def forward(self, pictures_NCHW: Tensor) -> Tensor:
         """Pictures, float (N, 3, H, W) → features, float (N, FEATURE_DIM)."""
-        features: Tensor = self.project(self.encoder(pictures_NCHW))
+        features: Tensor = self.project(self.norm(self.encoder(pictures_NCHW)))
         return features
 
 
@@ -108,6 +120,29 @@ class HeadPart(nn.Module):
         return logits
 
 
+def init_head(lstm: nn.LSTM, fc: nn.Sequential) -> None:
+    """Start the LSTM so that three layers learn from the first step.
+
+    Orthogonal recurrent weights (Saxe et al., 2014), Glorot's input weights, and a forget gate that starts
+    open (bias 1: Jozefowicz et al., 2015); He's weights for the classifier.
+    """
+    for name, parameter in lstm.named_parameters():
+        if "bias" in name:
+            nn.init.zeros_(parameter)
+            if "bias_ih" in name:  # gates lie in the order input, forget, cell, output
+                nn.init.ones_(parameter.data[lstm.hidden_size : 2 * lstm.hidden_size])
+            continue
+        for gate in parameter.data.chunk(4):
+            if "weight_hh" in name:
+                nn.init.orthogonal_(gate)
+            else:
+                nn.init.xavier_uniform_(gate)
+    for layer in fc:
+        if isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+
+
 def to_device(module: nn.Module, device: torch.device) -> nn.Module:
     """Move a module, its convolutions laid out channels-last: 1.9 × faster on a CPU (docs/benchmarks.md)."""
     return module.to(device).to(memory_format=torch.channels_last)
@@ -120,7 +155,7 @@ def create_encoder(backbone: str) -> nn.Module:
         TrainError: timm knows no such encoder.
     """
     if not timm.is_model(backbone):
-        near = timm.list_models(f"*{backbone.split('_')[0]}*")[:5]
+        near = get_close_matches(backbone, timm.list_models())
         hint = f"; did you mean one of {', '.join(near)}?" if near else ""
         raise TrainError(f"--backbone {backbone!r} is no timm encoder{hint}")
     encoder: nn.Module = timm.create_model(backbone, pretrained=False, num_classes=0)
@@ -128,25 +163,43 @@ def create_encoder(backbone: str) -> nn.Module:
 
 
 def _output_dim(encoder: nn.Module) -> int:
-    was_training = encoder.training
-    encoder.eval()
-    with torch.no_grad():
-        output = encoder(torch.zeros(1, 3, 64, 64))
-    encoder.train(was_training)
-    if output.ndim != 2:
-        raise TrainError(f"this encoder answers {tuple(output.shape)}, not one vector a picture")
-    return int(output.shape[1])
+    # Asked, not tried: a transformer takes pictures of its own size alone.
+    return int(getattr(encoder, "head_hidden_size", None) or encoder.num_features)  # type: ignore[arg-type]
+
+
+def check_pictures(model: CNNLSTM, preprocess: Preprocess) -> None:
+    """Try the encoder on one picture of the size it will get.
+
+    Raises:
+        TrainError: it cannot take that size, or does not answer with one vector a picture.
+    """
+    size = f"{preprocess.height_px}×{preprocess.width_px} px"
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            output = model.encoder(torch.zeros(1, 3, preprocess.height_px, preprocess.width_px))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[:1] or [type(error).__name__]
+        raise TrainError(f"this encoder takes no pictures of {size} ({reason[0]}); give another") from error
+    model.train(was_training)
+    if tuple(output.shape) != (1, model.backbone_dim):
+        raise TrainError(
+            f"this encoder answers {tuple(output.shape)}, not one vector a picture; give another"
+        )
 
 
 def last_stage(encoder: nn.Module) -> Iterator[nn.Module]:
     """The modules of the encoder's last stage and what follows it."""
     children = dict(encoder.named_children())
     stages = [name for name in children if name.startswith(("layer", "s")) and name[-1].isdigit()]
-    if "blocks" in children:  # MobileNets, EfficientNets
-        blocks = children["blocks"]
-        assert isinstance(blocks, nn.Sequential)
+    # MobileNets, EfficientNets and transformers have `blocks`, ConvNeXts `stages`.
+    sequence = next((name for name in ("blocks", "stages") if name in children), None)
+    if sequence is not None:
+        blocks = children[sequence]
+        assert isinstance(blocks, nn.Sequential | nn.ModuleList)
         yield blocks[-1]
-        later = list(children)[list(children).index("blocks") + 1 :]
+        later = list(children)[list(children).index(sequence) + 1 :]
     elif stages:  # ResNets, RegNets
         later = list(children)[list(children).index(stages[-1]) :]
     else:

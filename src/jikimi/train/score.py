@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,7 +14,7 @@ from jikimi import sampling
 from jikimi.bundle import Card, Scorer
 from jikimi.data.manifest import Manifest, ManifestRow
 from jikimi.errors import BundleError, DataError
-from jikimi.frame import Floats, Image
+from jikimi.frame import Floats, Frame, Image
 from jikimi.metrics import Doubles
 from jikimi.sampling import Indices
 from jikimi.train.dataset import read_frame
@@ -84,8 +85,12 @@ def encode_clip(scorer: Scorer, manifest: Manifest, row: ManifestRow) -> Floats:
             f"{manifest.root}: prepared at {row.rate_hz:g} Hz, model {card.name!r} wants {card.rate_hz:g}; "
             f"run prepare again with --rate-hz {card.rate_hz:g}"
         )
-    pictures = (read_frame(manifest, row, index) for index in range(row.n_frames))
-    return np.concatenate(list(_encode(scorer, pictures)))
+    parts = []
+    for start in range(0, row.n_frames, ENCODE_BATCH):
+        indices = range(start, min(start + ENCODE_BATCH, row.n_frames))
+        pictures = [read_frame(manifest, row, index) for index in indices]
+        parts.append(scorer.encode(card.preprocess(pictures)))
+    return np.concatenate(parts)
 
 
 def score_windows(scorer: Scorer, row: ManifestRow, features_ND: Floats, *, stride: int = 1) -> ClipScores:
@@ -93,47 +98,109 @@ def score_windows(scorer: Scorer, row: ManifestRow, features_ND: Floats, *, stri
     card, n_frames = scorer.card, len(features_ND)
     if card.sampling == "even":
         ends = np.array([n_frames - 1])
-        windows = sampling.evenly(n_frames, card.window)[None]
+        windows = [sampling.evenly(n_frames, card.window)]
     else:
         ends = np.array(sampling.window_ends(n_frames, warm_up=card.warm_up, stride=stride))
-        windows = np.stack([sampling.window_ending_at(int(last), card.window) for last in ends])
-    logits = _classify(scorer, features_ND, windows, where=f"clip {row.clip_id}")
+        windows = [sampling.window_ending_at(int(last), card.window) for last in ends]
+    logits = _classify(scorer, [features_ND[indices] for indices in windows], where=f"clip {row.clip_id}")
     return ClipScores(row.clip_id, ends, ends / row.rate_hz, logits)
 
 
 def watch_clip(scorer: Scorer, row: ManifestRow, features_ND: Floats, *, step_s: float) -> StreamScores:
     """Decide on an encoded clip, (n_frames, D), as if it were a short stream of a camera."""
-    n_frames = len(features_ND)
-    ends = np.arange(scorer.card.warm_up - 1, n_frames)
-    logits = _slide(scorer, features_ND, ends, where=f"clip {row.clip_id}")
-    return StreamScores(ends / row.rate_hz, logits, n_frames / row.rate_hz, step_s)
+    memory = _Memory(scorer.card)
+    windows = [window for feature in features_ND if (window := memory.take(feature)) is not None]
+    times_s = (np.arange(len(windows)) + scorer.card.warm_up - 1) / row.rate_hz
+    logits = _classify(scorer, windows, where=f"clip {row.clip_id}")
+    return StreamScores(times_s, logits, len(features_ND) / row.rate_hz, step_s)
 
 
 def score_stream(scorer: Scorer, path: Path, *, clock: Clock = time.perf_counter) -> StreamScores:
     """Decide on a video file as watching it live would: every tick from the warm-up on, window by window.
 
-    Only as many features as a window needs are kept, so that a stream may be days long. A stream shorter than
-    the warm-up has no decisions.
+    After a gap longer than the rule's `max_gap_s` it warms up anew, as the live detector does. Only the
+    features of one window are kept, so that a stream may be days long; one shorter than the warm-up has no
+    decisions.
 
     Raises:
         VideoError: the file cannot be opened or holds no video.
         BundleError: the model answered with something that is not a number.
     """
-    card = scorer.card
+    card, memory = scorer.card, _Memory(scorer.card)
     frames = read_frames(path, rate_hz=card.rate_hz, short_side_px=card.short_side_px)
-    recent = np.empty((0, card.feature_dim), np.float32)
-    parts: list[Floats] = [np.empty((0, len(card.behaviors)), np.float32)]
-    n_ticks, first_decision = 0, card.warm_up - 1
-    for features in _encode(scorer, (frame.image_HWC for frame in frames)):
-        recent = np.concatenate([recent, features])
-        start = n_ticks + len(features) - len(recent)  # tick of the oldest feature kept
-        ends = np.arange(max(n_ticks, first_decision), n_ticks + len(features)) - start
-        parts.append(_slide(scorer, recent, ends, where=path.name))
-        n_ticks += len(features)
-        recent = recent[-(card.window - 1) :] if card.window > 1 else recent[:0]
-    logits = np.concatenate(parts)
-    times_s = (np.arange(len(logits)) + first_decision) / card.rate_hz
-    return StreamScores(times_s, logits, n_ticks / card.rate_hz, measure_step_s(scorer, clock=clock))
+    looks = _looks(frames, card)
+    parts, ticks = [_no_logits(card)], []
+    last = -1
+    while batch := list(islice(looks, ENCODE_BATCH)):
+        windows = []
+        features = scorer.encode(card.preprocess([look.image for look in batch]))
+        for look, feature in zip(batch, features, strict=True):
+            if look.after_gap:
+                memory = _Memory(card)
+            window = memory.take(feature)
+            if window is not None:
+                windows.append(window)
+                ticks.append(look.tick)
+        parts.append(_classify(scorer, windows, where=path.name))
+        last = batch[-1].tick
+    return StreamScores(
+        times_s=np.array(ticks, dtype=np.float64) / card.rate_hz,
+        logits_NC=np.concatenate(parts),
+        duration_s=(last + 1) / card.rate_hz,
+        step_s=measure_step_s(scorer, clock=clock),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One picture to encode: the tick it is decided at, and whether the stream was blind before."""
+
+    tick: int
+    image: Image
+    after_gap: bool
+
+
+def _looks(frames: Iterable[Frame], card: Card) -> Iterator[_Look]:
+    """Pictures as the live detector gets them: of one that answers a whole gap, only the last tick counts."""
+    tick = 0
+    for image, count in _runs(frames):
+        if count / card.rate_hz > card.rule.max_gap_s:
+            yield _Look(tick + count - 1, image, after_gap=True)
+        else:
+            yield from (_Look(tick + i, image, after_gap=False) for i in range(count))
+        tick += count
+
+
+def _runs(frames: Iterable[Frame]) -> Iterator[tuple[Image, int]]:
+    """Pictures with the number of ticks each answers."""
+    image: Image | None = None
+    count = 0
+    for frame in frames:
+        if image is not None and frame.image_HWC is not image:
+            yield image, count
+            count = 0
+        image = frame.image_HWC
+        count += 1
+    if image is not None:
+        yield image, count
+
+
+class _Memory:
+    """The features of the last window, and how many were seen since the start or the last gap."""
+
+    def __init__(self, card: Card) -> None:
+        self._warm_up = card.warm_up
+        self._recent: deque[Floats] = deque(maxlen=card.window)
+        self._seen = 0
+
+    def take(self, feature_D: Floats) -> Floats | None:
+        """Take the next feature, (D,) → the window that ends with it, (T, D), or None while warming up."""
+        if not self._seen:
+            assert self._recent.maxlen is not None
+            self._recent.extend([feature_D] * (self._recent.maxlen - 1))  # as `sampling.window_ending_at`
+        self._recent.append(feature_D)
+        self._seen += 1
+        return np.stack(list(self._recent)) if self._seen >= self._warm_up else None
 
 
 def measure_step_s(scorer: Scorer, *, clock: Clock = time.perf_counter) -> float:
@@ -151,30 +218,18 @@ def measure_step_s(scorer: Scorer, *, clock: Clock = time.perf_counter) -> float
     return statistics.median(taken)
 
 
-def _encode(scorer: Scorer, pictures: Iterable[Image]) -> Iterator[Floats]:
-    """Features of pictures in order, float32 (≤32, D) at a time."""
-    remaining = iter(pictures)
-    while batch := list(islice(remaining, ENCODE_BATCH)):
-        yield scorer.encode(scorer.card.preprocess(batch))
-
-
-def _slide(scorer: Scorer, features_ND: Floats, ends: Indices, *, where: str) -> Floats:
-    """Logits of the windows that end with the given features, float32 (len(ends), C)."""
-    windows = [sampling.window_ending_at(int(last), scorer.card.window) for last in ends]
-    return _classify(scorer, features_ND, windows, where=where)
-
-
-def _classify(
-    scorer: Scorer, features_ND: Floats, windows: Sequence[Indices] | Indices, *, where: str
-) -> Floats:
+def _classify(scorer: Scorer, windows: Sequence[Floats], *, where: str) -> Floats:
+    """Logits of windows, N × (T, D) → float32 (N, C)."""
     card = scorer.card
-    parts = [np.empty((0, len(card.behaviors)), np.float32)]
-    for start in range(0, len(windows), CLASSIFY_BATCH):
-        indices = np.stack(list(windows[start : start + CLASSIFY_BATCH]))
-        parts.append(scorer.classify(features_ND[indices]))
-    logits = np.concatenate(parts)
+    starts = range(0, len(windows), CLASSIFY_BATCH)
+    parts = [scorer.classify(np.stack(windows[start : start + CLASSIFY_BATCH])) for start in starts]
+    logits = np.concatenate([_no_logits(card), *parts])
     if not np.isfinite(logits).all():
         raise BundleError(
             f"model {card.name!r} answered {where} with NaN or infinity; train or export it again"
         )
     return logits
+
+
+def _no_logits(card: Card) -> Floats:
+    return np.empty((0, len(card.behaviors)), np.float32)

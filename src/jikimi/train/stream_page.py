@@ -60,7 +60,7 @@ class StreamEvaluation:
         report = self.report
         return (
             f"{report.n_found} of {report.n_events} events found within {HEADLINE_S:g} s, "
-            f"{report.n_false} false alarms in {report.event_free_hours:.2f} event-free camera-hours "
+            f"false alarms: {report.n_false} in {report.event_free_hours:.2f} event-free camera-hours "
             f"(95 % sure: at most {number(report.false_alarms_per_hour_upper)} an hour), "
             f"median delay {number(report.delay_median_s, 1, ' s')}"
         )

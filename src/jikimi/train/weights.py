@@ -4,14 +4,19 @@ import hashlib
 import logging
 import pickle
 import socket
+import struct
+import threading
 import urllib.request
+import warnings
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import safetensors.torch
 import timm
 import torch
 from safetensors import SafetensorError
+from timm.models.mobilenetv3 import MobileNetV3
 from torch import Tensor, nn
 
 from jikimi.errors import WeightsError
@@ -26,6 +31,16 @@ PROBE_S = 5.0
 
 _WRAPPERS = ("state_dict", "model", "state_dict_ema", "model_ema")
 _PREFIXES = ("module.", "model.", "encoder.", "backbone.")
+
+# What torch's reader says of a file that it did not write: a text is read as a pickle's instructions.
+DAMAGE = (
+    RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+    AssertionError, struct.error, MemoryError,
+)  # fmt: skip
+
+# Torchvision builds MobileNetV3 with this BatchNorm epsilon, timm with its own.
+_TORCHVISION_MOBILENET_EPS = 1e-3
+
 # Classifiers of ImageNet models, which an encoder leaves out.
 _CLASSIFIERS = ("fc.", "classifier.", "head.fc.", "head.")
 
@@ -58,10 +73,10 @@ def _download(backbone: str) -> State:
             _probe_hub()
         model: nn.Module = timm.create_model(backbone, pretrained=True, num_classes=0)
     except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise WeightsError(
             f"ImageNet weights of {backbone!r} cannot be downloaded ({reason}); {ways_out}"
-        ) from (error)
+        ) from error
     return model.state_dict()
 
 
@@ -73,14 +88,34 @@ def _cached(hub_id: str) -> bool:
 
 
 def _probe_hub() -> None:
-    """Fail fast where the hub cannot be reached. A proxy is left to the hub's own client."""
+    """Fail fast where the hub, or the proxy before it, cannot be reached."""
     from huggingface_hub import constants
 
-    if urllib.request.getproxies():
-        return
     address = urlsplit(constants.ENDPOINT)
-    port = address.port or (443 if address.scheme == "https" else 80)
-    socket.create_connection((address.hostname or "", port), timeout=PROBE_S).close()
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    if proxy and not urllib.request.proxy_bypass(address.hostname or ""):
+        address = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    _connect(address.hostname or "", address.port or (443 if address.scheme == "https" else 80))
+
+
+def _connect(host: str, port: int) -> None:
+    # Looking a name up knows no time limit of its own: a thread is waited for and no longer.
+    failure: list[OSError] = [TimeoutError(f"{host} does not answer within {PROBE_S:g} s")]
+
+    def attempt() -> None:
+        try:
+            socket.create_connection((host, port), timeout=PROBE_S).close()
+        except OSError as error:
+            failure[0] = error
+        else:
+            failure.clear()
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(PROBE_S + 1)
+    if failure:
+        raise failure[0]
 
 
 def read_state(path: Path) -> State:
@@ -93,11 +128,11 @@ def read_state(path: Path) -> State:
         if path.suffix == ".safetensors":
             loaded: object = safetensors.torch.load_file(path)
         else:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+            loaded = load_torch(path)
     except OSError as error:
         raise WeightsError(f"weights {path}: {error.strerror or error}") from error
-    except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(f"weights {path}: no file of weights ({str(error).splitlines()[0]})") from error
+    except (SafetensorError, *DAMAGE) as error:
+        raise WeightsError(f"weights {path}: no file of weights ({first_line(error)})") from error
     while isinstance(loaded, dict) and (inner := next((k for k in _WRAPPERS if k in loaded), None)):
         loaded = loaded[inner]
     if not isinstance(loaded, dict) or not loaded:
@@ -105,6 +140,19 @@ def read_state(path: Path) -> State:
     if not all(isinstance(value, Tensor) for value in loaded.values()):
         raise WeightsError(f"weights {path}: holds something else than weights")
     return {str(key): value for key, value in loaded.items()}
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception says, or its kind where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def load_torch(path: Path) -> Any:
+    """What a torch file holds, without running any code in it. Raises OSError or one of `DAMAGE`."""
+    with warnings.catch_warnings():
+        # What the file is not is said by an exception; a warning before it tells a user nothing.
+        warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def fit_state(state: State, encoder: nn.Module, *, where: str) -> State:
@@ -127,7 +175,7 @@ def fit_state(state: State, encoder: nn.Module, *, where: str) -> State:
     if not by_name.keys() & {key for key in wanted if key.endswith("weight")}:
         by_order = _match_by_order(state, wanted)
         if by_order is not None:
-            return by_order
+            return _own_epsilon(by_order, encoder)
     raise WeightsError(f"weights {where} do not fit {type(encoder).__name__}: {problem}")
 
 
@@ -161,6 +209,21 @@ def _match_by_order(state: State, wanted: State) -> State | None:
         if name.rsplit(".", 1)[-1] != key.rsplit(".", 1)[-1] or value.numel() != target.numel():
             return None
     return {key: value.reshape(target.shape) for (_, value), (key, target) in pairs}
+
+
+def _own_epsilon(state: State, encoder: nn.Module) -> State:
+    """Torchvision's weights of a MobileNetV3 for timm's smaller BatchNorm epsilon.
+
+    What normalises is variance + epsilon: the difference moves into the variance, so that features are equal.
+    """
+    if not isinstance(encoder, MobileNetV3):
+        return state
+    moved = dict(state)
+    for name, module in encoder.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            key = f"{name}.running_var"
+            moved[key] = state[key] + (_TORCHVISION_MOBILENET_EPS - module.eps)
+    return moved
 
 
 def digest(module: nn.Module) -> str:

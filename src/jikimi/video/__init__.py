@@ -1,5 +1,7 @@
 """Open, decode, remux: the only importer of `av` (FFmpeg)."""
 
+from av.container import InputContainer
+
 from jikimi.video.evidence import EvidenceFile, StoredPacket, StreamCopy, check_evidence
 from jikimi.video.reading import (
     MAX_JUMP_S,
@@ -24,6 +26,7 @@ __all__ = [
     "DecodeReport",
     "Decoder",
     "EvidenceFile",
+    "InputContainer",
     "Packet",
     "Scaler",
     "StoredPacket",

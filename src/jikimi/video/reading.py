@@ -29,7 +29,7 @@ Packet: TypeAlias = "av.Packet[VideoStream]"
 MAX_JUMP_S = 10.0
 
 # Decode times never run back; this much is a rounding of the container's and no broken clock.
-MAX_BACK_S = 1.0
+MAX_BACK_S = 0.1
 
 # Errors FFmpeg raises for what it is given, as against errors of ours.
 MEDIA_ERRORS = (av.error.FFmpegError, OSError)

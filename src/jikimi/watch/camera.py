@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,19 @@ from typing import Any
 from jikimi.errors import VideoError
 from jikimi.frame import Frame
 from jikimi.sampling import TickGrid
-from jikimi.video import Decoder, Packet, Scaler, VideoInfo, info, iter_packets, open_input
+from jikimi.video import Decoder, InputContainer, Packet, Scaler, VideoInfo, info, iter_packets, open_input
 from jikimi.watch.recorder import Keep, Recorder
 from jikimi.watch.sources import Camera
 
-# A camera that does not answer, or stops sending, is a fault after this long and never a hang.
+# A camera that does not answer is a fault after this long and never a hang.
 OPEN_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 5.0
+
+# A camera that stops sending is a fault after twice this: when reading first times out, FFmpeg still hands
+# out the picture it was putting together, and only the next reading fails (seen with a stopped RTSP server).
+READ_TIMEOUT_S = 4.0
+
+# Formats that send pictures without saying when they were taken (MJPEG over HTTP).
+_UNTIMED = frozenset({"mpjpeg", "mjpeg"})
 
 # A recording that ends this much before the length in its header was cut short: a truncated file looks so.
 CUT_SHORT_S = 2.0
@@ -76,7 +83,7 @@ class CameraReader:
         Trouble never raises: it ends the stream and is told by `problem`.
         """
         try:
-            with open_input(self.camera.address.reveal(), **self._options()) as container:
+            with self._opened() as container:
                 stream = container.streams.video[0]
                 self.decoder = Decoder(stream, threads=self.view.threads)
                 if self.folder is not None:
@@ -85,6 +92,18 @@ class CameraReader:
                 yield from self._read(iter_packets(container, stream, self.decoder), self.decoder)
         except VideoError as error:
             self.problem = str(error)
+
+    @contextmanager
+    def _opened(self) -> Iterator[InputContainer]:
+        address, options = self.camera.address.reveal(), self._options()
+        with open_input(address, **options) as container:
+            if not self.camera.live or container.format.name not in _UNTIMED:
+                yield container
+                return
+        # Read on, a picture would count as 1/25 s whatever the camera's rate: it was taken when it comes.
+        options.setdefault("options", {})["use_wallclock_as_timestamps"] = "1"
+        with open_input(address, **options) as container:
+            yield container
 
     def _read(self, packets: Iterator[Packet], decoder: Decoder) -> Iterator[Tick]:
         grid = TickGrid(self.view.rate_hz)

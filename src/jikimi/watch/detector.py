@@ -100,7 +100,7 @@ class Detector:
         try:
             return dict(zip(frames, self.scorer.encode(pictures), strict=True))
         except Exception as error:
-            raise InferenceError(f"model {self.card.name!r}: the encoder failed: {error}") from error
+            raise self._failed("encoder", error) from error
 
     def _classify(self, states: States) -> dict[str, Floats]:
         """Calibrated scores of each camera's window, float32 (C,), in one run of the head."""
@@ -111,7 +111,11 @@ class Detector:
             scores_NC = self.card.probabilities(self.scorer.classify(windows_NTD))
             return dict(zip(states, scores_NC, strict=True))
         except Exception as error:
-            raise InferenceError(f"model {self.card.name!r}: the head failed: {error}") from error
+            raise self._failed("head", error) from error
+
+    def _failed(self, part: str, error: Exception) -> InferenceError:
+        says = " ".join(str(error).split()) or type(error).__name__  # ONNX Runtime writes paragraphs
+        return InferenceError(f"model {self.card.name!r}: the {part} failed: {says}")
 
 
 def _last(state: DetectorState) -> Floats:

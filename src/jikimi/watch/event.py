@@ -8,7 +8,7 @@ from typing import Any, Literal
 EventKind = Literal["started", "opened", "updated", "closed", "evidence", "fault", "ended"]
 """`opened`, `updated`, `closed`: an incident. `evidence`: its file is whole. `fault`: watching suffers."""
 
-FaultKind = Literal["cannot-open", "broke-off", "damaged", "gap", "inference", "evidence", "internal"]
+FaultKind = Literal["cannot-open", "broke-off", "damaged", "gap", "inference", "evidence"]
 """What impairs watching, in the `fault` of a fault event; `message` says it in words."""
 
 

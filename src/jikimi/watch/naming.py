@@ -17,9 +17,9 @@ def safe_name(name: str) -> str:
     A name that had to be changed ends with a mark of the original, so that two never share a directory.
     """
     composed = unicodedata.normalize("NFC", name)
-    safe = _UNSAFE.sub("_", composed).strip("._")
+    safe = _UNSAFE.sub("_", composed).strip("._-")
     safe = safe.encode("utf-8", "ignore")[:_MAX_BYTES].decode("utf-8", "ignore")
-    if safe == name:
+    if safe and safe == name:
         return safe
     mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{safe or 'camera'}_{mark}"

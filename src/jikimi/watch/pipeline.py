@@ -27,6 +27,8 @@ from jikimi.watch.sources import Camera, find_cameras
 
 log = logging.getLogger(__name__)
 
+Start = Callable[[Camera], Session]
+
 # How soon a stop, an ended camera or finished evidence is noticed when no picture comes.
 _POLL_S = 0.1
 
@@ -58,31 +60,18 @@ def watch(
     live = [camera.live for camera in cameras]
     if any(live) and not all(live) and not realtime:
         raise SettingsError("recordings and cameras together need --realtime; or watch them one by one")
-    stop = stop if stop is not None else threading.Event()
+    together = realtime or any(live)
+    card, keep = bundle.card, Keep(pre_roll_s=pre_roll_s, post_roll_s=post_roll_s)
+    threads = 1 if together else min(4, os.cpu_count() or 1)
+    view = View(card.rate_hz, card.short_side_px, paced=realtime, keep=keep, threads=threads)
     halt = threading.Event()  # what readers listen to: also set when `emit` raises
-    view = View(
-        rate_hz=bundle.card.rate_hz,
-        short_side_px=bundle.card.short_side_px,
-        paced=realtime,
-        keep=Keep(pre_roll_s=pre_roll_s, post_roll_s=post_roll_s),
-        threads=1 if realtime or any(live) else min(4, os.cpu_count() or 1),
-    )
-    sessions = [
-        Session(CameraReader(camera, view, _folder(out, camera), halt), bundle.card, emit, on_scores)
-        for camera in cameras
-    ]
-    scoring = _Scoring(Detector(bundle))
-    try:
-        run = _watch_together if realtime or any(live) else _watch_in_turn
-        summaries = run(sessions, scoring, stop)
-    finally:
-        halt.set()
-        for session in sessions:
-            session.release()
-    ages = AgeHistogram()
-    for session in sessions:
-        ages.merge(session.ages)
-    return WatchSummary(tuple(summaries), ages.quantile(0.5), ages.quantile(0.95), stopped=stop.is_set())
+
+    def start(camera: Camera) -> Session:
+        return Session(CameraReader(camera, view, _folder(out, camera), halt), card, emit, on_scores)
+
+    run = _watch_together if together else _watch_in_turn
+    stop = stop if stop is not None else threading.Event()
+    return run(cameras, start, _Scoring(Detector(bundle)), stop)
 
 
 def _folder(out: Path | None, camera: Camera) -> Path | None:
@@ -91,10 +80,21 @@ def _folder(out: Path | None, camera: Camera) -> Path | None:
 
 @dataclass(slots=True)
 class _Scoring:
-    """The detector with what it remembers of each camera."""
+    """The detector with what it remembers of each camera, and how old decisions were."""
 
     detector: Detector
+    ages: AgeHistogram = field(default_factory=AgeHistogram, init=False)
     _states: dict[str, DetectorState] = field(default_factory=dict, init=False)
+
+    def end(self, session: Session) -> CameraSummary:
+        """End a camera and forget what was seen there."""
+        self._states.pop(session.name, None)
+        self.ages.merge(session.ages)
+        return session.end()
+
+    def summary(self, cameras: Sequence[CameraSummary], *, stopped: bool) -> WatchSummary:
+        """Put the cameras' numbers together."""
+        return WatchSummary(tuple(cameras), self.ages.quantile(0.5), self.ages.quantile(0.95), stopped)
 
     def score(self, ticks: Sequence[tuple[Session, Tick]]) -> None:
         """Score each camera's tick, all cameras in one run; a tick that answers several takes more runs."""
@@ -126,19 +126,23 @@ class _Scoring:
 
 
 def _watch_in_turn(
-    sessions: Sequence[Session], scoring: _Scoring, stop: threading.Event
-) -> list[CameraSummary]:
+    cameras: Sequence[Camera], start: Start, scoring: _Scoring, stop: threading.Event
+) -> WatchSummary:
     summaries = []
-    for session in sessions:
+    for camera in cameras:
         if stop.is_set():
             break
-        for tick in session.reader.ticks():
-            if stop.is_set():
-                session.halt()
-            session.poll()
-            scoring.score([(session, tick)])
-        summaries.append(session.end())
-    return summaries
+        session = start(camera)
+        try:
+            for tick in session.reader.ticks():
+                if stop.is_set():
+                    session.halt()
+                session.poll()
+                scoring.score([(session, tick)])
+            summaries.append(scoring.end(session))
+        finally:
+            session.release()
+    return scoring.summary(summaries, stopped=stop.is_set())
 
 
 @dataclass(slots=True)
@@ -194,41 +198,45 @@ def _read(reader: CameraReader, mailbox: _Mailbox) -> None:
 
 
 def _watch_together(
-    sessions: Sequence[Session], scoring: _Scoring, stop: threading.Event
-) -> list[CameraSummary]:
+    cameras: Sequence[Camera], start: Start, scoring: _Scoring, stop: threading.Event
+) -> WatchSummary:
     mailbox = _Mailbox()
+    sessions = {camera.name: start(camera) for camera in cameras}
     threads = [
-        threading.Thread(target=_read, args=(s.reader, mailbox), name=f"read {s.name}", daemon=True)
-        for s in sessions
+        threading.Thread(target=_read, args=(session.reader, mailbox), name=f"read {name}", daemon=True)
+        for name, session in sessions.items()
     ]
     for thread in threads:
         thread.start()
     try:
-        return _score_together({s.name: s for s in sessions}, scoring, mailbox, stop)
+        summaries = _score_together(sessions, scoring, mailbox, stop)
     finally:
-        for session in sessions:
+        for session in sessions.values():
             session.halt()
+            session.release()
         for thread in threads:
             thread.join(_JOIN_S)
+    return scoring.summary(summaries, stopped=stop.is_set())
 
 
 def _score_together(
     sessions: dict[str, Session], scoring: _Scoring, mailbox: _Mailbox, stop: threading.Event
 ) -> list[CameraSummary]:
     watched, summaries = dict(sessions), {}
+
+    def end(name: str) -> None:
+        session = watched.pop(name)
+        session.dropped = mailbox.dropped(name)
+        summaries[name] = scoring.end(session)
+
     while watched and not stop.is_set():
         ticks, ended = mailbox.take()
         for session in watched.values():
             session.poll()
         scoring.score([(sessions[name], tick) for name, tick in ticks.items()])
         for name in ended:
-            summaries[name] = _end(watched.pop(name), mailbox)
-    for name, session in watched.items():
+            end(name)
+    for name, session in list(watched.items()):
         session.halt()
-        summaries[name] = _end(session, mailbox)
+        end(name)
     return [summaries[name] for name in sessions]
-
-
-def _end(session: Session, mailbox: _Mailbox) -> CameraSummary:
-    session.dropped = mailbox.dropped(session.name)
-    return session.end()

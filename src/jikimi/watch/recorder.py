@@ -157,6 +157,7 @@ class Recorder:
             self._finished = True
             for recording in list(self._recordings):
                 self._end(recording)
+            self._ring.clear()
 
     def outcomes(self) -> list[Evidence]:
         """Return what has come out since the last call."""

@@ -33,6 +33,12 @@ class PacketRing:
         ):
             self._drop_group()
 
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._packets.clear()
+        self._keyframes.clear()
+        self.size_bytes = 0
+
     def _drop_group(self) -> None:
         """Drop the oldest packets up to the next keyframe: what is left of a group cannot be decoded."""
         if self._keyframes and self._packets[0] is self._keyframes[0]:

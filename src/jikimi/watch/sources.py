@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jikimi.address import Address, is_network
+from jikimi.address import HIDDEN, Address, is_network
 from jikimi.errors import SettingsError
 
 # Addresses that FFmpeg reads live video from, and no other of its protocols (`concat:`, `subfile:`, …).
@@ -69,7 +69,7 @@ def _name(address: Address) -> str:
         return Path(address.reveal()).stem or "camera"
     shown = str(address).partition("://")[2].rpartition("@")[2]
     parts = shown.partition("?")[0].replace(":", "-").split("/")
-    return "-".join(part for part in parts if part) or "camera"
+    return "-".join(part for part in parts if part and HIDDEN not in part) or "camera"
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
