@@ -14,7 +14,8 @@ import jikimi
 
 def main(video: str, model: str) -> None:
     """Stop at the first scores."""
-    stop, first = threading.Event(), []
+    stop = threading.Event()
+    first: list[float] = []
 
     def decided(_camera: str, _t_s: float, _scores: Any) -> None:
         if not first:
@@ -22,7 +23,7 @@ def main(video: str, model: str) -> None:
             stop.set()
 
     bundle = jikimi.load_bundle(model)
-    jikimi.watch([video], bundle=bundle, emit=lambda _event: None, on_scores=decided, stop=stop)  # type: ignore[operator]
+    jikimi.watch([video], bundle=bundle, emit=lambda _event: None, on_scores=decided, stop=stop)
     torch = "torch" in sys.modules
     print(json.dumps({"first_decision": first[0], "torch": torch}))
 

@@ -82,7 +82,14 @@ def forget(*roots: Path) -> None:
 
 def command_s(environment: Environment, video: Path, bundle: Path) -> float:
     """Seconds until `jikimi watch` has watched a clip just long enough for its first decision."""
-    command = [environment.root / "bin" / "jikimi", "watch", video, "--model", bundle, "--json"]
+    command: list[str | Path] = [
+        environment.root / "bin" / "jikimi",
+        "watch",
+        video,
+        "--model",
+        bundle,
+        "--json",
+    ]
     outcome = run(command, env=_ALONE)
     moment, line = outcome.lines[-1]
     event = json.loads(line)

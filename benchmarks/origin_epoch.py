@@ -13,6 +13,7 @@ import argparse
 import collections
 import collections.abc
 import functools
+import importlib
 import itertools
 import json
 import sys
@@ -38,7 +39,7 @@ class FirstBatches:
     @property
     def share(self) -> float:
         """The part of the clips that the batches hold."""
-        return min(1.0, self.steps * self.loader.batch_size / len(self.dataset))
+        return min(1.0, float(self.steps * self.loader.batch_size / len(self.dataset)))
 
 
 def shims() -> None:
@@ -96,8 +97,7 @@ def epoch(options: argparse.Namespace) -> dict[str, float]:
     import torch
 
     sys.argv = ["main.py", *origin_options(options)]
-    import main as origin  # type: ignore[import-not-found]  # the origin's main.py, found in --peer
-
+    origin = importlib.import_module("main")  # the main.py of --peer
     opt, device = origin.parse_opts(), torch.device(options.device)
     model = origin.generate_model(opt, device)
     train_loader, val_loader = origin.get_loaders(opt)

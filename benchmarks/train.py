@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import machine
@@ -123,7 +124,7 @@ def measure(data: Path, folder: Path, options: argparse.Namespace) -> Report:
     classes = len(manifest.behaviors)
     sides: dict[str, Callable[[], Side]] = {"origin": lambda: origin(tree, options, classes=classes)}
     for views in options.views:
-        sides[_views(views)] = lambda views=views: ours(data, folder, options, views=views)  # type: ignore[misc]
+        sides[_views(views)] = partial(ours, data, folder, options, views=views)
     found = interleave(sides, rounds=options.rounds)
     clips = {split: len(manifest.select(split)) for split in ("train", "val")}  # type: ignore[arg-type]
     return report_of(found, options, clips=clips)

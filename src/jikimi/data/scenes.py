@@ -12,8 +12,8 @@ from jikimi.frame import Floats, Image
 WIDTH_PX, HEIGHT_PX = 32, 18
 
 # Two backgrounds at least this alike are one scene. Measured (docs/decisions.md, "same scene"): a camera that
-# never moved gives 0.54 and more, different real scenes reach 0.18, and rooms of few plain blocks 0.4.
-SAME_SCENE = 0.5
+# never moved gives 0.66 and more, different real scenes reach 0.33, made-up rooms of plain blocks 0.56.
+SAME_SCENE = 0.6
 
 # Grey levels of contrast under which a picture shows nothing to compare: dark, covered or blank.
 MIN_CONTRAST = 2.0
@@ -37,23 +37,36 @@ def background(thumbnails: Sequence[Image]) -> bytes:
 def signatures(backgrounds: Sequence[bytes]) -> Floats:
     """Backgrounds → unit vectors, float32 (N, D), whose products tell how alike two scenes are, −1 to 1.
 
-    Steps between neighbouring pixels, not levels: two rooms lit from above have much the same levels. What a
-    whole row or column has in common is taken out, or the black bars of two letterboxed films would make
-    them one scene, and no step counts more than one standard deviation. A background without contrast
-    becomes zeros, like nothing else.
+    The mean of two correlations, of grey levels and of steps between neighbouring pixels: rooms lit from
+    above agree in levels, plain ones by chance in steps, different ones hardly in both. A background
+    without contrast becomes zeros, like nothing else.
     """
     raw = np.frombuffer(b"".join(backgrounds), dtype=np.uint8).astype(np.float32)
     grey_NHW = raw.reshape(len(backgrounds), HEIGHT_PX, WIDTH_PX)
+    levels, steps = _units(grey_NHW.reshape(len(backgrounds), -1)), _units(_steps(grey_NHW))
+    both = np.concatenate([levels, steps], axis=1) * np.float32(0.5**0.5)
+    both[grey_NHW.std(axis=(1, 2)) < MIN_CONTRAST] = 0
+    return both
+
+
+def _steps(grey_NHW: Floats) -> Floats:
+    """Steps between neighbouring pixels, float32 (N, H, W) → (N, D), at most one standard deviation high.
+
+    What a whole row or column has in common is taken out: else the black bars of two letterboxed films
+    would make them one scene.
+    """
     across, down = np.diff(grey_NHW, axis=2)[:, :-1], np.diff(grey_NHW, axis=1)[:, :, :-1]
     across = across - np.median(across, axis=1, keepdims=True)
     down = down - np.median(down, axis=2, keepdims=True)
-    steps = np.concatenate([across, down], axis=1).reshape(len(backgrounds), -1)
+    steps = np.concatenate([across, down], axis=1).reshape(len(grey_NHW), -1)
     limits = steps.std(axis=1, keepdims=True)
-    steps = np.clip(steps, -limits, limits)
-    steps -= steps.mean(axis=1, keepdims=True)
-    steps[grey_NHW.std(axis=(1, 2)) < MIN_CONTRAST] = 0
-    norms = np.linalg.norm(steps, axis=1, keepdims=True)
-    return np.asarray(steps / np.maximum(norms, np.float32(1e-6)), dtype=np.float32)
+    return np.asarray(np.clip(steps, -limits, limits), dtype=np.float32)
+
+
+def _units(rows_ND: Floats) -> Floats:
+    """Rows less their mean, at length one: products become correlation coefficients."""
+    rows = rows_ND - rows_ND.mean(axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), dtype=np.float32)
 
 
 def join_same_scene(
