@@ -107,14 +107,15 @@ def epoch(options: argparse.Namespace) -> dict[str, float]:
     _warm_up(model, device)
     steps = options.steps or len(train_loader)
     train, val = FirstBatches(train_loader, steps), FirstBatches(val_loader, steps)
-    started = time.monotonic()
+    started, started_cpu = time.monotonic(), time.process_time()
     origin.train_epoch(model, train, criterion, optimizer, 1, opt.log_interval, device)
-    trained = time.monotonic()
+    trained, trained_cpu = time.monotonic(), time.process_time()
     origin.val_epoch(model, val, criterion, device)
-    ended = time.monotonic()
+    ended, ended_cpu = time.monotonic(), time.process_time()
     return {
         "train_s": (trained - started) / train.share,
         "val_s": (ended - trained) / val.share,
+        "epoch_cpu_s": (trained_cpu - started_cpu) / train.share + (ended_cpu - trained_cpu) / val.share,
         "train_clips": len(train_loader.dataset),
         "val_clips": len(val_loader.dataset),
         "share": train.share,

@@ -126,7 +126,7 @@ def measure(data: Path, folder: Path, options: argparse.Namespace) -> Report:
     for views in options.views:
         sides[_views(views)] = partial(ours, data, folder, options, views=views)
     found = interleave(sides, rounds=options.rounds)
-    clips = {split: len(manifest.select(split)) for split in ("train", "val")}  # type: ignore[arg-type]
+    clips = {split: len(manifest.select(split)) for split in ("train", "val")}
     return report_of(found, options, clips=clips)
 
 
@@ -150,12 +150,15 @@ def report_of(found: dict[str, list[Side]], options: argparse.Namespace, *, clip
         },
     )
     peer_s = median(side.seconds for side in found["origin"])
+    peer_cpu_s = median(side.detail["epoch_cpu_s"] for side in found["origin"]) * options.epochs
     report.add("origin, one epoch", peer_s / options.epochs, "s")
     report.add(f"origin, {options.epochs} epochs (scaled)", peer_s, "s")
     for place, views in enumerate(options.views):
         seconds = median(side.seconds for side in found[_views(views)])
         report.add(f"{_views(views)}, {options.epochs} epochs, whole process", seconds, "s")
         report.add(f"{_views(views)}: faster by", peer_s / seconds, "×", goal=None if place else GOAL_RATIO)
+        cpu_s = median(side.detail["cpu_s"] for side in found[_views(views)])
+        report.add(f"{_views(views)}: the same by processor time", peer_cpu_s / cpu_s, "×")
     report.notes += [f"{name}: {spread([side.seconds for side in sides])} s" for name, sides in found.items()]
     report.raw = {name: [{"seconds": s.seconds, **s.detail} for s in sides] for name, sides in found.items()}
     return report

@@ -53,11 +53,6 @@ def test_last_output_is_classified() -> None:
     features = torch.randn(1, 7, 300)
     output, _ = model.lstm(features)
     torch.testing.assert_close(model.classify(features), model.fc(output[:, -1]))
-    early, late = features.clone(), features.clone()
-    early[:, 0] += 10
-    late[:, -1] += 10
-    change = [(model.classify(other) - model.classify(features)).abs().max() for other in (early, late)]
-    assert change[1] > change[0] > 0
 
 
 def test_all_frames_pass_the_encoder_at_once() -> None:

@@ -27,7 +27,7 @@ epoch wholly recorded; while features are encoded."""
 def context() -> ForkServerContext:
     """Where processes come from."""
     found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(["train_process"])
+    found.set_forkserver_preload(["jikimi.train.fit", "torch.utils.tensorboard"])
     return found
 
 

@@ -83,16 +83,23 @@ Behaviors = Annotated[
 ]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(version("jikimi"))
+        raise typer.Exit
+
+
 @app.callback()
 def _global(
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version),
+    ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the whole trace when something fails.")
     ] = False,
 ) -> None:
-    if show_version:
-        print(version("jikimi"))
-        raise typer.Exit
+    """Options of the whole program: eager ones act by themselves, --debug is taken out by `main`."""
 
 
 @app.command()
@@ -162,14 +169,14 @@ def train(
     Example: jikimi train data --out runs/first --recipe edge
     """
     with _needs("train", "train"):
-        from jikimi.train import fit, recipes
+        from jikimi.train import devices, fit, recipes
     chosen = recipes.RECIPES[recipe.value](weights=weights)
     changes: dict[str, Any] = {
         "backbone": backbone, "batch_size": batch_size, "views": views, "patience": patience, "seed": seed,
     }  # fmt: skip
     chosen = recipes.with_options(chosen, epochs=epochs, lr=lr, **changes)
-    fit.check_device(device.value)
-    say: Callable[[str], None] = print if fit.is_main_process() else lambda _line: None
+    devices.check_device(device.value)
+    say: Callable[[str], None] = print if devices.is_main_process() else lambda _line: None
     with _progress("encoding clips") as progress:
         best = fit.fit(
             data,
@@ -228,7 +235,7 @@ def _scorer(model: Path, device: DeviceName) -> "Scorer":
 
         return load_bundle(model)
     from jikimi.train.checkpoint import TorchScorer, load_checkpoint
-    from jikimi.train.fit import check_device, torch_device
+    from jikimi.train.devices import check_device, torch_device
 
     check_device(device.value)
     return TorchScorer(load_checkpoint(model), device=str(torch_device(device.value)))

@@ -86,7 +86,8 @@ class FeatureCache:
         """Features of a clip, or None where the cache lacks a frame or a view."""
         path = self._path(row)
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            # Opened here: numpy leaves a file open that turns out to be damaged.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 known, features = stored["frames"], stored["features"]
         except FileNotFoundError:
             return None
@@ -94,13 +95,16 @@ class FeatureCache:
             log.warning("feature cache %s is damaged (%s): computed again", path, error)
             return None
         positions = {int(frame): place for place, frame in enumerate(known)}
-        if features.shape[:2] < (views, len(known)) or not set(frames) <= positions.keys():
+        if features.ndim != 3 or features.shape[0] < views or features.shape[1] != len(known):
+            return None
+        if not set(frames) <= positions.keys():
             return None
         return ClipFeatures(features.astype(np.float32), positions)
 
     def write(self, row: ManifestRow, clip: ClipFeatures) -> None:
         """Store a clip's features as float16, or as float32 where they are too large for it."""
-        half: npt.NDArray[Any] = clip.features_VNF.astype(np.float16)
+        with np.errstate(over="ignore"):
+            half: npt.NDArray[Any] = clip.features_VNF.astype(np.float16)
         features = half if np.isfinite(half).all() else clip.features_VNF
         frames = np.asarray(list(clip.positions), dtype=np.int64)
         path = self._path(row)

@@ -7,23 +7,18 @@ RUN/metrics.json  loss and accuracy of both sides by epoch, the best, the time i
 RUN/curves.png, RUN/tensorboard/
 """
 
-import json
 import logging
-import math
 import os
-import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from jikimi.data.manifest import Manifest, read_manifest
@@ -36,158 +31,20 @@ from jikimi.train.checkpoint import (
     Origin,
     load_checkpoint,
     read_document,
-    save_best,
-    write_atomically,
 )
-from jikimi.train.curves import draw_curves
 from jikimi.train.dataset import CustomData
-from jikimi.train.learner import LOWER_LR, Learner, Material, epochs_before
-from jikimi.train.model import CNNLSTM, check_pictures, last_stage
+from jikimi.train.devices import Device, is_main_process, torch_device, wait_for_all
+from jikimi.train.learner import Learner, Material, epochs_before
+from jikimi.train.model import CNNLSTM, check_pictures, last_stage, to_device
 from jikimi.train.recipes import Recipe
-from jikimi.train.weights import first_line, load_weights
+from jikimi.train.records import Records, Say
+from jikimi.train.run_folder import check_run
+from jikimi.train.weights import load_weights
 
 log = logging.getLogger(__name__)
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Say = Callable[[str], None]
-
-METRICS = "metrics.json"
-
 # What a CPU allocator says when memory is gone: torch has an exception of its own only for accelerators.
 _CPU_OUT_OF_MEMORY = ("DefaultCPUAllocator", "can't allocate memory", "not enough memory")
-
-
-@dataclass(eq=False)
-class Records(CheckpointCallback):
-    """Keeps `best.pth`, `last.pth` and the figures of every epoch. Its state travels in `last.pth`."""
-
-    out: Path
-    origin: Origin
-    say: Say
-    patience: int | None
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best: dict[str, Any] | None = None
-    stage: int = 0
-    stopped: bool = False
-    rate: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-    seconds: float = 0.0
-
-    def state_dict(self) -> dict[str, Any]:
-        """What resuming needs."""
-        return {
-            "history": self.history,
-            "best": self.best,
-            "stage": self.stage,
-            "stopped": self.stopped,
-            "seconds": self.elapsed(),
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where `state_dict` was taken."""
-        self.history, self.best = list(state_dict["history"]), state_dict["best"]
-        self.stopped = bool(state_dict["stopped"])
-        self.seconds, self.started = float(state_dict["seconds"]), time.monotonic()
-
-    def elapsed(self) -> float:
-        """Seconds trained, those before an interruption included."""
-        return self.seconds + time.monotonic() - self.started
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """A stage that had stopped early before it was resumed stays stopped."""
-        trainer.should_stop = self.stopped
-
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Note the learning rate of this epoch: at its end the schedule has moved on."""
-        self.rate = float(trainer.optimizers[0].param_groups[0]["lr"])
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Both sides are measured: write down, keep the best, keep the last."""
-        assert isinstance(pl_module, Learner)
-        figures = pl_module.figures()
-        row: dict[str, Any] = {
-            "epoch": pl_module.epoch + 1,
-            "stage": pl_module.stage.part,
-            "lr": self.rate,
-            **figures,
-        }
-        if not all(math.isfinite(figure) for figure in figures.values()):
-            # The last step of the epoch may spoil the weights without any later step to notice it.
-            raise TrainError(f"the loss became NaN or infinite in epoch {row['epoch']}; {LOWER_LR}")
-        self.history.append(row)
-        better = self.best is None or _rank(row) > _rank(self.best)
-        if better:
-            self.best = row
-        if trainer.is_global_zero:
-            self._log(trainer, row)
-            if better:
-                save_best(self.out / BEST, self.origin, pl_module.model, _plain(row))
-        # Counted within the stage: the one before may have stopped early, and has its best behind it.
-        since = row["epoch"] - max((self.best or row)["epoch"], pl_module.first_epoch)
-        self.stopped = self.patience is not None and since >= self.patience
-        self._save_last(trainer)
-        if trainer.is_global_zero:
-            self.write_metrics(done=False)
-        if self.stopped:
-            self.say(f"stopped early: no better epoch in the last {self.patience}")
-            trainer.should_stop = True
-
-    def _save_last(self, trainer: L.Trainer) -> None:
-        temporary = self.out / f".{LAST}.tmp"
-        try:
-            trainer.save_checkpoint(temporary)
-            if trainer.is_global_zero:
-                temporary.replace(self.out / LAST)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            reason = error.strerror or error
-            raise TrainError(
-                f"{self.out / LAST}: cannot be written ({reason}); the former is intact"
-            ) from error
-
-    def on_save_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Sign the checkpoint as Jikimi's."""
-        checkpoint[META] = {**self.origin.as_dict(), "metrics": _plain(self.history[-1]), "stage": self.stage}
-
-    def _log(self, trainer: L.Trainer, row: dict[str, Any]) -> None:
-        assert isinstance(trainer.logger, TensorBoardLogger)
-        for figure in ("loss", "accuracy"):
-            for side in ("train", "val"):
-                trainer.logger.experiment.add_scalar(
-                    f"{figure}/{side}", row[f"{side}_{figure}"], row["epoch"]
-                )
-        self.say(
-            f"epoch {row['epoch']:>3}/{self.origin.recipe.epochs}  "
-            f"train loss {row['train_loss']:.3f} acc {row['train_accuracy']:.3f}  "
-            f"val loss {row['val_loss']:.3f} acc {row['val_accuracy']:.3f}"
-        )
-
-    def write_metrics(self, *, done: bool) -> None:
-        """Write `metrics.json` and `curves.png`."""
-        document = {
-            "done": done,
-            "best": self.best,
-            "seconds": round(self.elapsed(), 1),
-            "epochs": self.history,
-        }
-        text = json.dumps(document, indent=2) + "\n"
-        write_atomically(self.out / METRICS, lambda path: _write_text(path, text))
-        if done:
-            write_atomically(self.out / "curves.png", lambda path: draw_curves(self.history, path))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _rank(row: dict[str, Any]) -> tuple[float, float]:
-    return row["val_accuracy"], -row["val_loss"]
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: value.item() if hasattr(value, "item") else value for key, value in row.items()}
 
 
 def fit(
@@ -217,7 +74,7 @@ def fit(
         short_side_px=int(manifest.settings["short_side_px"]),
         training=_summary(manifest, recipe),
     )
-    resume = _check_run(out, origin, resume=resume)
+    resume = check_run(out, origin, resume=resume)
     material = Material(
         CustomData(manifest, manifest.select("train"), recipe),
         CustomData(manifest, manifest.select("val"), recipe),
@@ -245,6 +102,8 @@ def _build(origin: Origin, *, resume: bool) -> CNNLSTM:
     check_pictures(model, recipe.preprocess)
     if any(stage.part == "last" for stage in recipe.stages):
         list(last_stage(model.encoder))
+    # One memory layout for all stages: a run resumed in a later one must sum in the same order.
+    to_device(model, torch.device("cpu"))
     if not resume:  # a run that goes on has all of its weights, wherever they came from
         load_weights(model.encoder, recipe.backbone, recipe.weights)
     return model
@@ -259,11 +118,6 @@ def _note_missing(material: Material, say: Say) -> None:
             say(f"note: no clips to {side} of {', '.join(lacking)}")
 
 
-def is_main_process() -> bool:
-    """Whether this process is the one that writes; under torchrun there are several."""
-    return int(os.environ.get("RANK", "0")) == 0
-
-
 def _summary(manifest: Manifest, recipe: Recipe) -> dict[str, Any]:
     sides: dict[str, Any] = {}
     for split in ("train", "val"):
@@ -274,54 +128,6 @@ def _summary(manifest: Manifest, recipe: Recipe) -> dict[str, Any]:
             "by_behavior": dict(sorted(Counter(row.behavior for row in rows).items())),
         }
     return {"data": str(manifest.root), "digest": manifest.digest(), "recipe": recipe.name, **sides}
-
-
-def _check_run(out: Path, origin: Origin, *, resume: bool) -> bool:
-    """Refuse to overwrite another run, and to resume one that was something else.
-
-    Returns whether there is an epoch to go on from: a run that was ended in its first starts over.
-    """
-    path = out / "recipe.json"
-    wanted = {"recipe": origin.recipe.as_dict(), "digest": origin.training["digest"]}
-    wanted = json.loads(json.dumps(wanted))
-    if resume:
-        if not path.is_file():
-            raise TrainError(f"{out}: no run to resume; train without --resume")
-        _compare(_read_json(path), wanted, where=path)
-        resume = (out / LAST).is_file()
-        if not resume and (out / METRICS).exists():
-            raise TrainError(f"{out}: {LAST} is gone, the run cannot be resumed; give another --out")
-    elif (out / LAST).exists() or (out / BEST).exists():
-        raise TrainError(f"{out}: holds a run already; continue it with --resume or give another --out")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainError(f"{out}: {error.strerror}; give another --out") from error
-    if is_main_process():
-        for torn in out.glob(".*.tmp"):  # what a killed run was about to write
-            torn.unlink(missing_ok=True)
-        text = json.dumps({**wanted, "data": origin.training["data"]}, indent=2) + "\n"
-        write_atomically(path, lambda temporary: _write_text(temporary, text))
-    return resume
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        return {"digest": document["digest"], "recipe": dict(document["recipe"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainError(f"{path}: damaged ({first_line(error)}); train without --resume") from error
-
-
-def _compare(found: dict[str, Any], wanted: dict[str, Any], *, where: Path) -> None:
-    if found["digest"] != wanted["digest"]:
-        raise TrainError(f"{where}: the run was started on other data; prepare it as it was, or start anew")
-    for key, value in wanted["recipe"].items():
-        if found["recipe"].get(key) != value:
-            raise TrainError(
-                f"{where}: the run was started with {key} = {found['recipe'].get(key)!r}, not {value!r}; "
-                "give the same options, or start anew"
-            )
 
 
 @contextmanager
@@ -402,38 +208,12 @@ def _cached(
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     for data, todo in sides:
         features.fill(cache, model, data, todo[rank::world], device=torch_device(device), progress=progress)
-    _wait_for_all(world, device)
+    wait_for_all(world, device)
     train, val = ({job.position: features.must_read(cache, job) for job in todo} for _, todo in sides)
     if fresh:
         seen = np.concatenate([clip.features_VNF.reshape(-1, model.backbone_dim) for clip in train.values()])
         features.fit_norm(model, seen)
     return Material(material.train, material.val, cached=(train, val))
-
-
-def _wait_for_all(world: int, device: Device) -> None:
-    if world == 1:
-        return
-    if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if torch_device(device).type == "cuda" else "gloo")
-    torch.distributed.barrier()
-
-
-def torch_device(device: Device) -> torch.device:
-    """The device a name stands for on this machine, in this process."""
-    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    if device == "mps" or (device == "auto" and torch.backends.mps.is_available()):
-        return torch.device("mps")
-    return torch.device("cpu")
-
-
-def check_device(device: Device) -> None:
-    """Refuse a device that this machine lacks. Raises TrainError."""
-    missing = (device == "cuda" and not torch.cuda.is_available()) or (
-        device == "mps" and not torch.backends.mps.is_available()
-    )
-    if missing:
-        raise TrainError(f"--device {device}: this machine has none that torch can use; use --device auto")
 
 
 def _trainer(records: Records, *, device: Device, epochs: int) -> L.Trainer:
@@ -466,6 +246,13 @@ def _known_warnings() -> Iterator[None]:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # tips and hardware lists
     with warnings.catch_warnings():
-        for message in (".*does not have many workers.*", ".*exists and is not empty.*", ".*num_workers.*"):
-            warnings.filterwarnings("ignore", message=message)
+        for message in (
+            "does not have many workers",
+            "exists and is not empty",
+            "num_workers",
+            "in eval mode",
+        ):
+            warnings.filterwarnings("ignore", message=f".*{message}.*")
+        # Lightning 2.6 on a torch that has moved on: nothing a user could do about.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
         yield
