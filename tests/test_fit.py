@@ -21,7 +21,7 @@ from torch import nn
 from jikimi.clip import Split
 from jikimi.data.manifest import read_manifest
 from jikimi.errors import DataError, TrainError
-from jikimi.train import devices
+from jikimi.train import devices, records
 from jikimi.train import fit as fit_module
 from jikimi.train.checkpoint import BEST, LAST, load_checkpoint
 from jikimi.train.dataset import CustomData
@@ -270,7 +270,7 @@ def test_run_stops_after_epochs_without_a_gain(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []
-    monkeypatch.setattr(fit_module, "_rank", lambda row: (min(row["epoch"], 3), 0.0))
+    monkeypatch.setattr(records, "_rank", lambda row: (min(row["epoch"], 3), 0.0))
     recipe = tiny(Stage("head", 30, 1e-3), patience=2)
     run(data, tmp_path / "run", recipe, say=lines.append)
     rows = metrics(tmp_path / "run")["epochs"]
@@ -285,7 +285,7 @@ def test_patience_counts_anew_in_every_stage(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nothing is ever better than the first epoch.
-    monkeypatch.setattr(fit_module, "_rank", lambda row: (-row["epoch"], 0.0))
+    monkeypatch.setattr(records, "_rank", lambda row: (-row["epoch"], 0.0))
     stages = (Stage("head", 6, 1e-3), Stage("last", 6, 1e-3))
     run(data, tmp_path / "run", timed(*stages, patience=2))
     parts = [row["stage"] for row in metrics(tmp_path / "run")["epochs"]]
