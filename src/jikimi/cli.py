@@ -300,7 +300,8 @@ def watch(
     summary = run(sources, bundle=bundle, out=out, realtime=realtime, emit=emit, stop=stop)
     if not as_json:
         print(f"{summary.incidents} incidents, {summary.faults} faults, {summary.decisions} decisions")
-    if not summary.stopped and not summary.decisions and summary.faults:
+    blind = [camera for camera in summary.cameras if camera.faults and not camera.decisions]
+    if blind and not summary.stopped:  # a camera that was never seen must not pass for a quiet one
         raise typer.Exit(1)
 
 

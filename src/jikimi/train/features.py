@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 
+# Enough for a mean and a variance a channel, few enough to be nothing beside training.
+SETTLE_PICTURES = 64
+
 # Raised when augmentation or encoding changes its meaning: old caches then no longer match.
 VERSION = 1
 
@@ -209,6 +212,26 @@ def _encode(
     if not np.isfinite(features).all():
         raise TrainError(f"the encoder answers NaN or infinity for {job.row.clip_id}; are its weights right?")
     return ClipFeatures(features, {frame: place for place, frame in enumerate(job.frames)})
+
+
+def settle(model: CNNLSTM, data: CustomData, *, device: torch.device) -> None:
+    """Give the encoder's BatchNorm layers the statistics of up to 64 training pictures, layer after layer."""
+    rows = [data.rows[i] for i in np.linspace(0, len(data.rows) - 1, SETTLE_PICTURES).round().astype(int)]
+    # A clip that is taken several times shows other moments each time.
+    moments = np.linspace(0, 1, SETTLE_PICTURES) * 7 % 1
+    chosen = [(row, int(moment * row.n_frames)) for row, moment in zip(rows, moments, strict=True)]
+    pictures = torch.cat([data.load_frames(row, [index], seed=None) for row, index in chosen])
+    norms = [module for module in model.encoder.modules() if isinstance(module, nn.BatchNorm2d)]
+    to_device(model.encoder, device)
+    model.encoder.train()
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0  # take what this batch says, not a tenth of it
+    with torch.no_grad():
+        model.encoder(pictures.to(device=device, memory_format=torch.channels_last))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.encoder.eval()
 
 
 def fit_norm(model: CNNLSTM, outputs_NF: Floats) -> None:

@@ -167,6 +167,8 @@ def _run_stages(
     if resume:
         # Stages that are over left their result in best.pth; a frozen encoder is complete only there.
         model.load_state_dict(load_checkpoint(records.out / BEST).model.state_dict())
+    elif recipe.settle:
+        features.settle(model, material.train, device=torch_device(device))
     for number, (stage, first) in enumerate(zip(recipe.stages, epochs_before(recipe.stages), strict=True)):
         if number < resumed:
             continue

@@ -31,7 +31,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A training run. `weights` is `imagenet`, `none` or the path of a file; sizes in pixels."""
+    """A training run. `weights` is `imagenet`, `none` or the path of a file; sizes in pixels.
+
+    `settle` gives a random encoder BatchNorm statistics of the training pictures before anything is trained:
+    with the ones it is made with, its layers answer at scales that a head cannot read.
+    """
 
     name: str
     backbone: str
@@ -57,6 +61,7 @@ class Recipe:
     draws_per_clip: int = 1
     max_bag: int = 4
     patience: int | None = None
+    settle: bool = False
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -120,10 +125,11 @@ def baseline(*, weights: str = "imagenet", backbone: str = "resnet101") -> Recip
 def edge(*, weights: str = "imagenet", backbone: str = "mobilenetv4_conv_small") -> Recipe:
     """A light encoder on time-based windows around the event, made for watching on a CPU.
 
-    With pretrained weights: head on the cache, then the last stage, then all. Without, everything at once.
+    With pretrained weights: head on the cache, then the last stage, then all. Without, head on the cache of
+    the random encoder, then all: trained at once, 17 clips taught it nothing (docs/decisions.md).
     """
     if weights == "none":
-        stages: tuple[Stage, ...] = (Stage("all", 40, 1e-3),)
+        stages: tuple[Stage, ...] = (Stage("head", 20, 1e-3), Stage("all", 20, 3e-4))
     else:
         stages = (Stage("head", 10, 1e-3), Stage("last", 10, 3e-4), Stage("all", 20, 1e-4))
     return Recipe(
@@ -144,6 +150,7 @@ def edge(*, weights: str = "imagenet", backbone: str = "mobilenetv4_conv_small")
         augment=True,
         balance="sampler",
         draws_per_clip=2,
+        settle=weights == "none",
     )
 
 

@@ -56,7 +56,14 @@ def score_clip(scorer: Scorer, manifest: Manifest, row: ManifestRow, *, stride: 
         DataError: a frame is missing or damaged, or the clip was prepared at another rate.
         BundleError: the model answered with something that is not a number.
     """
-    return score_windows(scorer, row, encode_clip(scorer, manifest, row), stride=stride)
+    card = scorer.card
+    if card.sampling == "timed":
+        return score_windows(scorer, row, encode_clip(scorer, manifest, row), stride=stride)
+    # Of a clip of minutes an even model sees 16 frames: the others need no encoding.
+    pictures = [read_frame(manifest, row, int(i)) for i in sampling.evenly(row.n_frames, card.window)]
+    logits = _classify(scorer, [scorer.encode(card.preprocess(pictures))], where=f"clip {row.clip_id}")
+    ends = np.array([row.n_frames - 1])
+    return ClipScores(row.clip_id, ends, ends / row.rate_hz, logits)
 
 
 def class_index(card: Card, row: ManifestRow) -> int:
