@@ -18,10 +18,11 @@ def test_baseline_has_the_origins_settings() -> None:
     assert recipe.stages == (Stage("head", 50, 1e-4),) and recipe.optimizer == "adam" and recipe.seed == 42
 
 
-def test_edge_trains_in_stages_only_from_pretrained_weights() -> None:
+def test_edge_trains_in_stages() -> None:
     assert edge().sampling == "timed" and edge().window == 16
     assert [stage.part for stage in edge().stages] == ["head", "last", "all"]
-    assert [stage.part for stage in edge(weights="none").stages] == ["all"]
+    assert [stage.part for stage in edge(weights="none").stages] == ["head", "all"]
+    assert edge(weights="none").settle and not edge().settle
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
