@@ -144,7 +144,7 @@ def init_head(lstm: nn.LSTM, fc: nn.Sequential) -> None:
 
 
 def to_device(module: nn.Module, device: torch.device) -> nn.Module:
-    """Move a module, its convolutions laid out channels-last: 1.9 × faster on a CPU (docs/benchmarks.md)."""
+    """Move a module, its convolutions laid out channels-last: 1.3 × faster on a CPU (docs/benchmarks.md)."""
     return module.to(device).to(memory_format=torch.channels_last)
 
 
