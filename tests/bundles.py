@@ -16,6 +16,8 @@ from videos import Draw
 
 GREY, YELLOW, GREEN = (128, 128, 128), (255, 255, 0), (0, 255, 0)
 
+COLOURS = Preprocess(height_px=32, width_px=48, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+
 # Features of a picture: red, green and blue of its four quarters.
 FEATURES = 12
 
@@ -28,13 +30,14 @@ def make_bundle(
     sampling: Literal["timed", "even"] = "timed",
     rate_hz: float = 8.0,
     rule: Rule | None = None,
+    preprocess: Preprocess | None = None,
 ) -> Path:
     """Write a bundle that calls yellow or red `fall-down`, green `jam` and everything else normal.
 
     Encoder: mean colour of each quarter, (N, 3, H, W) → (N, 12). Head: linear on the window, later frames
-    weigh more, (N, T, 12) → (N, 6).
+    weigh more, (N, T, 12) → (N, 6). Any `preprocess` of three channels will do; motion at two lags has three.
     """
-    preprocess = Preprocess(height_px=32, width_px=48, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    preprocess = preprocess or COLOURS
     card = Card(
         name="colours",
         behaviors=BEHAVIORS,

@@ -4,17 +4,20 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
 from bundles import YELLOW, accident_between, make_bundle
-from jikimi import cli
-from jikimi.errors import TrainError
+from jikimi import cli, shipped
+from jikimi.errors import MissingExtraError, TrainError
+from jikimi.extras import needs
 from train_data import BACKBONE, make_data
 from videos import moving_square, write_video
 
-COMMANDS = ("prepare", "train", "evaluate", "export", "watch")
+CHAIN = ("prepare", "train", "evaluate", "export", "watch")
+COMMANDS = (*CHAIN, "demo", "simulate")
 
 
 def jikimi(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -63,7 +66,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, "subprocess.Com
     }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", CHAIN)
 def test_command_ends_well_and_is_silent_on_stderr(
     chain: dict[str, "subprocess.CompletedProcess[str]"], command: str
 ) -> None:
@@ -159,7 +162,18 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
         ("train", "data", "--out", "run", "--epochs", "0"),
         ("train", "data", "--out", "run", "--epochs", "many"),
         ("train", "data", "--out", "run", "--seed", "-1"),
-        ("watch", "video.mp4"),
+        ("watch",),
+        ("watch", "video.mp4", "--threads", "-1"),
+        ("demo", "--seconds", "0"),
+        ("demo", "video.mp4"),
+        ("simulate", "--clips", "2"),
+        ("simulate", "--out", "x"),
+        ("simulate", "--out", "x", "--clips", "0"),
+        ("simulate", "--out", "x", "--clips", "2", "--streams", "2", "--minutes", "1"),
+        ("simulate", "--out", "x", "--clips", "2", "--minutes", "1"),
+        ("simulate", "--out", "x", "--streams", "2"),
+        ("simulate", "--out", "x", "--streams", "2", "--minutes", "nan"),
+        ("simulate", "--out", "x", "--streams", "2", "--minutes", "0"),
         ("export", "run"),
         ("evaluate", "model", "data", "--out", "x", "--split", "half"),
     ],
@@ -254,7 +268,7 @@ def test_missing_extra_is_said_with_the_way_to_get_it(
     monkeypatch.delattr("jikimi.train.fit", raising=False)
 
     def blocked(_arguments: list[str]) -> None:
-        with cli._needs("train", "train"):
+        with needs("train", "train"):
             raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
     monkeypatch.setattr(cli, "app", blocked)
@@ -262,9 +276,101 @@ def test_missing_extra_is_said_with_the_way_to_get_it(
     assert "jikimi train needs the extra 'train'; install it with: uv sync --extra train" in message
 
 
+def test_each_extra_has_modules_of_its_own() -> None:
+    with pytest.raises(MissingExtraError, match="uv sync --extra sim"), needs("sim", "simulate"):
+        raise ModuleNotFoundError("No module named 'mujoco'", name="mujoco")
+    with pytest.raises(ModuleNotFoundError), needs("sim", "simulate"):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+
 def test_other_missing_modules_are_not_blamed_on_the_extra() -> None:
-    with pytest.raises(ModuleNotFoundError), cli._needs("train", "train"):
+    with pytest.raises(ModuleNotFoundError), needs("train", "train"):
         raise ModuleNotFoundError("No module named 'jikimi.gone'", name="jikimi.gone")
+
+
+# --- watching with the shipped model
+
+
+def test_watching_without_a_model_takes_the_shipped_one_and_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_bundle(tmp_path / "model.jikimi")
+    video = write_video(tmp_path / "v.mp4", seconds=2, fps=8)
+    monkeypatch.setattr(shipped, "assets", lambda: tmp_path)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["jikimi", "watch", str(video), "--json"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    captured = capsys.readouterr()
+    assert end.value.code == 0
+    assert captured.err == "watching with the model this install carries: colours\n"
+    assert [json.loads(line)["event"] for line in captured.out.splitlines()] == ["started", "ended"]
+
+
+def test_install_without_a_model_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shipped, "assets", lambda: tmp_path)
+    assert "carries no model; give --model" in failure(capsys, monkeypatch, "watch", "v.mp4")
+
+
+# --- simulating
+
+
+class Simulated:
+    """Stands for the simulators: notes what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, object] = {}
+
+    def __call__(self, out: Path, **asked: object) -> "Simulated":
+        self.asked = {"out": out, **asked}
+        return self
+
+    def lines(self) -> list[str]:
+        return ["2 videos made"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "asked"),
+    [
+        (("--clips", "2", "--workers", "3"), "clips", {"clips": 2, "seed": 42, "workers": 3}),
+        (
+            ("--streams", "2", "--minutes", "1.5", "--seed", "7"),
+            "streams",
+            {"streams": 2, "minutes": 1.5, "seed": 7, "workers": os.cpu_count() or 1},
+        ),
+    ],
+)
+def test_simulating_asks_for_clips_or_streams(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    kind: str,
+    asked: dict[str, object],
+) -> None:
+    simulators = {"clips": Simulated(), "streams": Simulated()}
+    for name, simulator in simulators.items():
+        module = types.ModuleType(f"jikimi.sim.{name}")
+        setattr(module, f"simulate_{name}", simulator)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(sys, "argv", ["jikimi", "simulate", "--out", "videos", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 0 and capsys.readouterr().out == "2 videos made\n"
+    assert simulators[kind].asked == {"out": Path("videos"), "progress": None, **asked}
+    assert sum(bool(simulator.asked) for simulator in simulators.values()) == 1
+
+
+def test_simulating_without_mujoco_names_the_extra(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['mujoco'] = None\n"
+        f"sys.argv = ['jikimi', 'simulate', '--clips', '1', '--workers', '1', '--out', {str(tmp_path)!r}]\n"
+        "from jikimi.cli import main; main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
+    says = "jikimi: jikimi simulate needs the extra 'sim'; install it with: uv sync --extra sim\n"
+    assert (done.returncode, done.stderr, done.stdout) == (1, says, "")
 
 
 def test_reader_that_goes_away_is_no_trouble(tmp_path: Path) -> None:

@@ -8,10 +8,15 @@ import torch
 
 from jikimi import sampling
 from jikimi.behaviors import keys
+from jikimi.bundle import Card
 from jikimi.data.manifest import Manifest
 from jikimi.errors import DataError, TrainError
+from jikimi.frame import Frame
+from jikimi.train import score
+from jikimi.train.checkpoint import Origin
 from jikimi.train.dataset import CustomData, read_frame, validation_windows
-from train_data import ClipSpec, make_data, three_behaviours, timed, tiny
+from jikimi.watch.detector import Detector
+from train_data import LABELS, ClipSpec, make_data, three_behaviours, timed, tiny
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +158,112 @@ def test_torn_frame_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-300])
     with pytest.raises(DataError, match="damaged"):
         read_frame(manifest, manifest.rows[0], 0)
+
+
+MOTION = {"inputs": "motion", "lags": (1, 4)}
+
+
+def test_training_evaluation_and_watching_see_the_same(manifest: Manifest) -> None:
+    recipe = timed(**MOTION, span=10)
+    row = manifest.rows[0]
+    card = Origin(recipe, LABELS, 8.0, 64, {}).card(name="m", metrics={})
+    seen = Recorder(card)
+    score.encode_clip(seen, manifest, row)
+    evaluated = np.concatenate(seen.pictures)
+    assert evaluated.shape == (20, 3, 32, 48)
+
+    live, states = Recorder(card), {}
+    detector = Detector(live)
+    for index in range(row.n_frames):
+        frame = Frame(read_frame(manifest, row, index), t_s=index / 8)
+        _, states = detector.step({"a": frame}, states)
+    np.testing.assert_array_equal(np.concatenate(live.pictures), evaluated)
+
+    data = CustomData(manifest, manifest.rows, recipe, memory_bytes=10**8)
+    for index, window in enumerate(data.windows):
+        if window.row == 0:
+            np.testing.assert_array_equal(data[index][0].numpy(), evaluated[list(window.indices)])
+    np.testing.assert_array_equal(data.load_frames(row, [3, 9, 9, 19], seed=None), evaluated[[3, 9, 9, 19]])
+    whole = 0
+    for seed in range(20):
+        run = data.load_run(0, seed=seed)
+        matches = [
+            s for s in range(11) if np.array_equal(run.frames_NCHW.numpy()[4:], evaluated[s + 4 : s + 10])
+        ]
+        assert len(matches) == 1  # whatever a fresh run looks back at, the fifth frame knows all it needs
+        whole += np.array_equal(run.frames_NCHW.numpy(), evaluated[matches[0] : matches[0] + 10])
+    assert whole >= 3
+
+
+class Recorder:
+    """Notes what it is given to encode."""
+
+    def __init__(self, card: Card) -> None:
+        self.card, self.pictures = card, list[np.ndarray]()
+
+    def encode(self, pictures_NCHW: np.ndarray) -> np.ndarray:
+        self.pictures.append(pictures_NCHW)
+        return np.zeros((len(pictures_NCHW), self.card.feature_dim), np.float32)
+
+    def classify(self, windows_NTD: np.ndarray) -> np.ndarray:
+        return np.zeros((len(windows_NTD), 3), np.float32)
+
+
+def test_windows_of_a_run_have_the_labels_they_have_in_the_clip(tmp_path: Path) -> None:
+    spec = ClipSpec("bump", "train", "a", n_frames=40, event_s=(2.0, 3.0))
+    data = data_of(tmp_path, spec, stride=1, span=16)
+    known = {window.indices: window.label for window in data.windows}
+    seen = set()
+    for seed in range(40):
+        run = data.load_run(0, seed=seed)
+        (start,) = [
+            s
+            for s in range(25)
+            if torch.equal(run.frames_NCHW, data.load_frames(data.rows[0], range(s, s + 16), seed=None))
+        ]
+        for places, label in zip(run.places_WT.tolist(), run.labels_W.tolist(), strict=True):
+            window = tuple(start + place for place in places)
+            if len(set(places)) == 8:  # whole: not at the start of a fresh run
+                assert known[window] == label
+                seen.add(label)
+        assert run.bags_W.tolist() == list(range(len(run.labels_W)))
+    assert seen == {0, 2}
+
+
+def test_run_of_an_accident_without_a_time_is_one_bag(tmp_path: Path) -> None:
+    data = data_of(tmp_path, ClipSpec("jam", "train", "a", n_frames=40), span=10, run_stride=2)
+    run = data.load_run(0, seed=1)
+    assert len(run.frames_NCHW) == 20 and set(run.labels_W.tolist()) == {1}
+    assert set(run.bags_W.tolist()) == {0} and len(run.bags_W) > 3
+
+
+@pytest.mark.parametrize("augmented", [True, False])
+def test_run_follows_its_seed_and_may_be_shorter_than_asked(tmp_path: Path, augmented: bool) -> None:
+    specs = ClipSpec("no-accident", "train", "a", n_frames=3), ClipSpec("bump", "train", "b", event_s=(1, 2))
+    data = data_of(tmp_path, *specs, span=16, augment=augmented, **MOTION)
+    for row, n_frames in ((1, 3), (0, 16)):
+        one, same = data.load_run(row, seed=4), data.load_run(row, seed=4)
+        assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
+        assert one.frames_NCHW.shape == (n_frames, 3, 32, 48) and len(one.places_WT) >= 1
+        assert int(one.places_WT.max()) < n_frames
+
+
+def test_motion_of_an_augmented_window_is_seen_in_one_view(manifest: Manifest) -> None:
+    data = CustomData(manifest, manifest.select("train"), timed(augment=True, **MOTION))
+    assert data.load(0, seed=3).shape == (8, 3, 32, 48)
+    frames = data.load_frames(data.rows[0], [5, 6, 12], seed=2)
+    assert frames.shape == (3, 3, 32, 48)
+    assert (frames[:, 1] == 0).float().mean() > 0.2 or frames[:, 1].abs().mean() < 1.0
+
+
+def test_memory_gives_what_the_files_give(manifest: Manifest) -> None:
+    recipe = timed(augment=True, span=10, **MOTION)
+    plain = CustomData(manifest, manifest.rows, recipe)
+    held = CustomData(manifest, manifest.rows, recipe, memory_bytes=200_000)
+    for _ in range(2):
+        for position in range(3):
+            for one, other in zip(
+                plain.load_run(position, seed=5), held.load_run(position, seed=5), strict=True
+            ):
+                assert torch.equal(one, other)
+    assert 0 < held.memory.held_bytes <= 200_000 and plain.memory.held_bytes == 0

@@ -12,6 +12,7 @@ from bundles import GREEN, GREY, YELLOW, make_bundle
 from jikimi.bundle import Bundle, Card, load_bundle
 from jikimi.errors import InferenceError
 from jikimi.frame import Floats, Frame
+from jikimi.preprocess import Preprocess
 from jikimi.sampling import window_ending_at, window_ends
 from jikimi.watch.detector import Detector, DetectorState
 
@@ -110,6 +111,46 @@ def test_picture_that_answers_several_ticks_is_encoded_once(scorer: CountingScor
     assert scorer.batches == [1]
     for once, anew in zip(answers, run(Detector(scorer), alike), strict=True):
         np.testing.assert_array_equal(once, anew)
+
+
+@pytest.fixture(scope="module")
+def motion(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    preprocess = Preprocess(32, 48, inputs="motion", lags=(1, 3))
+    path = tmp_path_factory.mktemp("bundle") / "motion.jikimi"
+    return load_bundle(make_bundle(path, preprocess=preprocess), threads=1)
+
+
+def test_motion_is_seen_live_as_in_one_piece(motion: Bundle) -> None:
+    frames, card = random_frames(3, 20), motion.card
+    features = motion.encode(card.preprocess([f.image_HWC for f in frames]))
+    for last, scores in enumerate(run(Detector(motion), frames)):
+        if scores is not None:
+            window = features[window_ending_at(last, card.window)][None]
+            expected = card.probabilities(motion.classify(window))[0]
+            np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_picture_that_answers_several_ticks_stands_still_for_a_model_of_motion(motion: Bundle) -> None:
+    scorer = CountingScorer(motion)
+    moving = random_frames(4, 6)
+    still = [Frame(moving[-1].image_HWC, t_s=k / RATE_HZ) for k in range(6, 12)]
+    alike = [Frame(one.image_HWC.copy(), t_s=one.t_s) for one in still]
+    answers = run(Detector(scorer), moving + still)
+    assert scorer.batches == [1] * 12
+    for once, anew in zip(answers, run(Detector(scorer), moving + alike), strict=True):
+        np.testing.assert_array_equal(once, anew)
+
+
+def test_motion_does_not_reach_over_a_gap_nor_from_camera_to_camera(motion: Bundle) -> None:
+    before, after = random_frames(5, 10), random_frames(6, 8)
+    later = [Frame(one.image_HWC, t_s=one.t_s + 30) for one in after]
+    np.testing.assert_array_equal(run(Detector(motion), before + later)[-1], run(Detector(motion), after)[-1])
+    states: dict[str, DetectorState] = {}
+    for a, b in zip(before[:8], after, strict=True):
+        scores, states = Detector(motion).step({"a": a, "b": b}, states)
+    np.testing.assert_allclose(scores["b"], run(Detector(motion), after)[-1], atol=1e-6)
+    past = states["b"].past_PHWC
+    assert past is not None and past.shape == (3, 32, 48, 1)
 
 
 def test_cameras_share_one_run_and_do_not_mix(scorer: CountingScorer) -> None:

@@ -9,8 +9,8 @@ from torch.utils.data import DataLoader
 
 from jikimi.data.manifest import Manifest
 from jikimi.errors import TrainError
-from jikimi.train.dataset import CustomData, WindowRef
-from jikimi.train.epoch import Draw, Draws, EpochSampler, expected_draws
+from jikimi.train.dataset import CustomData, Run, WindowRef
+from jikimi.train.epoch import Draw, Draws, EpochSampler, RunDraws, collate_runs, expected_draws, run_refs
 from jikimi.train.recipes import Recipe
 from train_data import make_data, timed
 
@@ -76,6 +76,30 @@ def test_processes_share_the_very_same_batches(world: int) -> None:
         assert together == alone
     assert set().union(*together) == set().union(*alone)
     assert all(batch for part in parts for batch in part)
+
+
+def test_runs_are_joined_with_places_and_bags_counted_through() -> None:
+    def run(n: int, labels: list[int], bags: list[int]) -> Run:
+        places = torch.zeros(len(labels), 4, dtype=torch.int64) + n - 1
+        return Run(torch.full((n, 1, 2, 2), float(n)), places, torch.tensor(labels), torch.tensor(bags))
+
+    empty = Run(torch.zeros(2, 1, 2, 2), torch.zeros(0, 4, dtype=torch.int64), *[torch.zeros(0).long()] * 2)
+    batch = collate_runs([run(3, [5, 1], [0, 1]), empty, run(4, [2, 2, 2], [0, 0, 0]), run(5, [5], [0])])
+    assert batch.frames_NCHW.shape == (14, 1, 2, 2)
+    assert batch.frames_NCHW[batch.places_WT[:, 0], 0, 0, 0].tolist() == [3, 3, 4, 4, 4, 5]
+    assert batch.bags_W.tolist() == [0, 1, 2, 2, 2, 3] and batch.runs_W.tolist() == [0, 0, 2, 2, 2, 3]
+
+
+@pytest.mark.parametrize("balance", ["none", "sampler"])
+def test_every_clip_gives_as_many_runs_as_asked(tmp_path: Path, balance: str) -> None:
+    recipe = timed(span=8, draws_per_clip=2, balance=balance)
+    manifest = make_data(tmp_path)
+    data = CustomData(manifest, manifest.select("train"), recipe)
+    refs = run_refs(data)
+    drawn = Counter(refs[draw.index].row for batch in sampler(refs, recipe) for draw in batch)
+    assert drawn == dict.fromkeys(range(9), 2)
+    loader = DataLoader(RunDraws(data), batch_sampler=sampler(refs, recipe), collate_fn=collate_runs)
+    assert all(len(batch.frames_NCHW) >= 8 for batch in loader)
 
 
 def test_short_last_batch_joins_the_one_before_when_it_cannot_be_shared() -> None:

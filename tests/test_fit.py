@@ -23,7 +23,7 @@ from jikimi.data.manifest import read_manifest
 from jikimi.errors import DataError, TrainError
 from jikimi.train import devices, records
 from jikimi.train import fit as fit_module
-from jikimi.train.checkpoint import BEST, LAST, load_checkpoint
+from jikimi.train.checkpoint import BEST, LAST, load_checkpoint, read_document
 from jikimi.train.dataset import CustomData
 from jikimi.train.fit import fit
 from jikimi.train.learner import Learner, Material, ValidationClips
@@ -298,7 +298,11 @@ def test_patience_counts_anew_in_every_stage(
 CACHED = timed(Stage("head", 3, 1e-3), dropout=0.2, balance="sampler", views=2, seed=5)
 WHOLE = timed(Stage("all", 3, 1e-3), augment=True, dropout=0.2, schedule="cosine", max_bag=2)
 STAGED = replace(staged(), stages=(Stage("head", 1, 1e-3), Stage("last", 1, 1e-3), Stage("all", 2, 1e-3)))
-RECIPES = {"cached": CACHED, "whole": WHOLE, "staged": STAGED}
+RUNS = replace(
+    WHOLE, inputs="motion", lags=(1, 4), span=10, ema=0.9, schedule="one-cycle", optimizer="adamw",
+    pool="catavgmax", lstm_layers=1, warm_up_epochs=1,
+)  # fmt: skip
+RECIPES = {"cached": CACHED, "whole": WHOLE, "staged": STAGED, "runs": RUNS}
 
 
 @pytest.fixture(scope="module")
@@ -324,6 +328,8 @@ def weights_of(path: Path) -> dict[str, torch.Tensor]:
         ("cached", "metrics-written", 3),
         ("whole", "step", 8),
         ("whole", "metrics-written", 1),
+        ("runs", "step", 5),
+        ("runs", "metrics-written", 1),
         ("staged", "metrics-written", 1),
         ("staged", "metrics-written", 2),
         ("staged", "last-written", 4),
@@ -451,6 +457,41 @@ def test_folder_that_cannot_be_made_is_refused(data: Path, tmp_path: Path) -> No
     (tmp_path / "file").write_text("in the way")
     assert str(tmp_path / "file") in refusal(data, tmp_path / "file" / "run", tiny())
     assert str(tmp_path / "file") in refusal(data, tmp_path / "file", tiny())
+
+
+# --- by runs
+
+
+def test_average_is_judged_and_kept(data: Path, unbroken: dict[str, Path]) -> None:
+    checkpoint, best = load_checkpoint(unbroken["runs"] / BEST), metrics(unbroken["runs"])["best"]
+    manifest = read_manifest(data)
+    val = CustomData(manifest, manifest.select("val"), RUNS)
+    learner = Learner(checkpoint.model, RUNS, RUNS.stages[0], Material(val, val), first_epoch=0, workers=0)
+    learner.eval()
+    clips = ValidationClips(val, None, range(3))
+    with torch.no_grad():
+        for index in range(3):
+            learner.validation_step(clips[index], index)
+    assert learner.tally["val"].loss / 3 == pytest.approx(best["val_loss"], abs=1e-5)
+    last = read_document(unbroken["runs"] / LAST)["state_dict"]
+    kept = load_checkpoint(unbroken["runs"] / LAST).model.state_dict()
+    assert torch.equal(kept["project.bias"], last["average.project.bias"])
+    assert not torch.equal(kept["project.bias"], last["model.project.bias"])
+
+
+def test_one_cycle_rises_and_falls_within_the_epochs(unbroken: dict[str, Path]) -> None:
+    # 3 steps an epoch, rates as each epoch begins.
+    rates = [row["lr"] for row in metrics(unbroken["runs"])["epochs"]]
+    assert rates == pytest.approx([0.25e-3, 1e-3, 0.5e-3])
+
+
+def test_runs_learn(data: Path, tmp_path: Path) -> None:
+    recipe = timed(
+        Stage("all", 8, 2e-3), span=12, ema=0.5, batch_size=3, optimizer="adamw", lstm_layers=1, draws_per_clip=2,
+    )  # fmt: skip
+    run(data, tmp_path / "run", recipe)
+    rows = metrics(tmp_path / "run")["epochs"]
+    assert rows[-1]["train_loss"] < 0.6 * rows[0]["train_loss"]
 
 
 # --- trouble

@@ -17,7 +17,7 @@ from jikimi.train.model import (
     last_stage,
     pool_windows,
 )
-from jikimi.train.recipes import Part
+from jikimi.train.recipes import Head, Part, Pool
 from train_data import BACKBONE
 
 FRAMES = torch.randn(2, 5, 3, 32, 32, generator=torch.Generator().manual_seed(1))
@@ -45,6 +45,36 @@ def test_sizes_are_the_origins() -> None:
     assert (model.lstm.input_size, model.lstm.hidden_size, model.lstm.num_layers) == (300, 256, 3)
     linears = [layer for layer in model.fc if isinstance(layer, nn.Linear)]
     assert [(layer.in_features, layer.out_features) for layer in linears] == [(256, 128), (128, 6)]
+    assert model(FRAMES).shape == (2, 6)
+
+
+@pytest.mark.parametrize("pool", ["max", "catavgmax"])
+@pytest.mark.parametrize("backbone", [BACKBONE, "mobilenetv4_conv_small_050", "regnetx_002", "lcnet_050"])
+def test_encoder_pools_as_asked(backbone: str, pool: Pool) -> None:
+    model = CNNLSTM(backbone, n_classes=3, depth=5, pool=pool).eval()
+    check_pictures(model, Preprocess(64, 96, inputs="rgb+motion", lags=(1, 4)))
+    assert model.encode(torch.zeros(2, 5, 64, 96)).shape == (2, 300)
+
+
+def test_encoder_that_cannot_pool_so_is_refused() -> None:
+    with pytest.raises(TrainError, match="cannot pool by 'max'"):
+        CNNLSTM("test_vit3", n_classes=3, pool="max")
+
+
+@pytest.mark.parametrize("head", ["mean", "last"])
+def test_simple_heads_read_the_window_without_an_lstm(head: Head) -> None:
+    model = CNNLSTM(BACKBONE, n_classes=3, head=head, feature_dim=20, fc_dim=8).eval()
+    features = torch.randn(2, 7, 20)
+    read = features.mean(dim=1) if head == "mean" else features[:, -1]
+    assert model.lstm is None
+    torch.testing.assert_close(model.classify(features), model.fc(read))
+    torch.testing.assert_close(HeadPart(model)(features), model.classify(features))
+
+
+def test_sizes_of_the_head_are_chosen() -> None:
+    model = CNNLSTM(BACKBONE, n_classes=6, feature_dim=40, hidden_dim=24, lstm_layers=1, fc_dim=12)
+    assert model.lstm is not None
+    assert (model.lstm.input_size, model.lstm.hidden_size, model.lstm.num_layers) == (40, 24, 1)
     assert model(FRAMES).shape == (2, 6)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jikimi.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
+from jikimi.preprocess import IMAGENET_MEAN, IMAGENET_STD, MOTION_SCALE, Preprocess
 
 SIZES = st.tuples(st.integers(1, 120), st.integers(1, 120))
 
@@ -54,7 +54,70 @@ def test_batch_equals_pictures_one_by_one() -> None:
         np.testing.assert_array_equal(row, preprocess([image])[0])
 
 
-@pytest.mark.parametrize("wrong", [{"height_px": 8}, {"std": (0.0, 1.0, 1.0)}])
+MOTION = Preprocess(32, 48, inputs="motion", lags=(1, 3))
+BOTH = Preprocess(32, 48, inputs="rgb+motion", lags=(2,))
+STREAM = [picture(36, 48, seed) for seed in range(9)]
+
+
+def test_motion_is_brightness_and_its_signed_change() -> None:
+    dark, bright = np.full((32, 48, 3), 60, np.uint8), np.full((32, 48, 3), 98, np.uint8)
+    out = MOTION([dark, dark, bright, bright, dark])
+    assert out.shape == (5, 3, 32, 48) and (MOTION.channels, MOTION.depth, MOTION.history) == (1, 3, 3)
+    step = 38 / 255 / MOTION_SCALE
+    np.testing.assert_allclose(out[:, 1, 5, 5], [0, 0, step, 0, -step], atol=1e-5)
+    np.testing.assert_allclose(out[:, 2, 5, 5], [0, 0, step, step, 0], atol=1e-5)
+    assert out[2, 0, 5, 5] > out[1, 0, 5, 5]
+
+
+def test_colours_stay_beside_the_change() -> None:
+    out = BOTH(STREAM)
+    assert out.shape == (9, 4, 32, 48)
+    np.testing.assert_array_equal(out[:, :3], Preprocess(32, 48)(STREAM))
+    assert not out[0, 3].any() and out[2, 3].any()
+
+
+@pytest.mark.parametrize("preprocess", [Preprocess(32, 48), MOTION, BOTH])
+@pytest.mark.parametrize("cut", [1, 2, 5, 8])
+def test_stream_in_parts_gives_what_it_gives_at_once(preprocess: Preprocess, cut: int) -> None:
+    whole = preprocess(STREAM)
+    np.testing.assert_array_equal(preprocess(STREAM[:cut]), whole[:cut])
+    np.testing.assert_array_equal(preprocess(STREAM[cut:], before=STREAM[:cut]), whole[cut:])
+    np.testing.assert_array_equal(preprocess(STREAM[cut:], before=preprocess.tail(STREAM[:cut])), whole[cut:])
+    past, steps = None, []
+    for image in STREAM:
+        out, past = preprocess.step(image, past)
+        steps.append(out)
+    np.testing.assert_array_equal(np.concatenate(steps), whole)
+    assert past is None if preprocess.history == 0 else len(past) == preprocess.history
+
+
+@given(changed=st.integers(1, 8))
+@settings(max_examples=8)
+def test_nothing_depends_on_later_frames_nor_on_those_too_far_back(changed: int) -> None:
+    other = [*STREAM]
+    other[changed] = picture(36, 48, seed=99)
+    same = (MOTION(STREAM) == MOTION(other)).all(axis=(1, 2, 3))
+    assert [i for i, equal in enumerate(same) if not equal] == [
+        i for i in (changed, changed + 1, changed + 3) if i < 9
+    ]
+
+
+def test_bars_do_not_move() -> None:
+    out = Preprocess(64, 64, inputs="motion", lags=(1,))([picture(32, 64, seed) for seed in range(3)])
+    assert not out[:, 1, :16].any() and np.abs(out[:, 0, :16]).max() < 0.02
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"height_px": 8},
+        {"std": (0.0, 1.0, 1.0)},
+        {"inputs": "motion"},
+        {"lags": (1,)},
+        {"inputs": "motion", "lags": (0,)},
+        {"inputs": "flow", "lags": (1,)},
+    ],
+)
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         Preprocess(**{"height_px": 32, "width_px": 32, **wrong})

@@ -21,8 +21,23 @@ def test_baseline_has_the_origins_settings() -> None:
 def test_edge_trains_in_stages() -> None:
     assert edge().sampling == "timed" and edge().window == 16
     assert [stage.part for stage in edge().stages] == ["head", "last", "all"]
-    assert [stage.part for stage in edge(weights="none").stages] == ["head", "all"]
-    assert edge(weights="none").settle and not edge().settle
+
+
+def test_edge_from_random_weights_learns_motion_by_runs_all_at_once() -> None:
+    recipe = edge(weights="none")
+    assert [stage.part for stage in recipe.stages] == ["all"]
+    assert recipe.inputs == "motion" and recipe.preprocess.depth == 1 + len(recipe.lags)
+    assert recipe.span >= recipe.window and recipe.ema > 0
+    assert edge(weights="none", backbone="lcnet_050").backbone == "lcnet_050"
+
+
+def test_recipe_of_an_older_version_is_what_it_was() -> None:
+    values = baseline().as_dict()
+    for new in ("inputs", "lags", "pool", "head", "feature_dim", "hidden_dim", "lstm_layers", "fc_dim"):
+        del values[new]
+    for new in ("span", "run_stride", "ema"):
+        del values[new]
+    assert Recipe.from_dict(values) == baseline()
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -77,9 +92,15 @@ def test_options_not_given_keep_the_recipes_own() -> None:
         ({"epochs": 0}, "stages"),
         ({"views": 4}, "head alone"),
         ({"warm_up": 17}, "longer than the window"),
+        ({"span": 15}, "no whole window"),
+        ({"span": 24, "sampling": "even"}, "timed sampling"),
+        ({"span": 24, "mixup": 0.2}, "mixup"),
+        ({"ema": 1.0}, "ema 1.0"),
+        ({"inputs": "motion"}, "motion needs lags"),
+        ({"hidden_dim": 0}, "hidden_dim is 0"),
     ],
 )
-def test_value_that_no_recipe_can_have_is_refused(options: dict[str, float], says: str) -> None:
+def test_value_that_no_recipe_can_have_is_refused(options: dict[str, float | str], says: str) -> None:
     with pytest.raises(TrainError, match=says):
         with_options(edge(), **options)  # type: ignore[arg-type]
 

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jikimi.clip import EventSpan
-from jikimi.sampling import TICK_SLACK_S, TickGrid, evenly, event_share, window_ending_at, window_ends
+from jikimi.sampling import (
+    TICK_SLACK_S,
+    TickGrid,
+    evenly,
+    event_share,
+    shows_event,
+    window_ending_at,
+    window_ends,
+)
 
 RATES = st.sampled_from([1.0, 4.0, 8.0, 12.5])
 TIMES = st.lists(st.floats(0.0, 3.0), min_size=1, max_size=80).map(lambda steps: list(np.cumsum(steps)))
@@ -100,3 +108,22 @@ def test_event_share_is_one_inside_and_nought_outside() -> None:
     event = EventSpan(4.0, 6.0)
     assert event_share(event, last=39, length=8, rate_hz=8.0) == pytest.approx(1.0)
     assert event_share(event, last=15, length=8, rate_hz=8.0) == 0.0
+
+
+def test_window_shows_an_event_soon_after_its_beginning_and_no_longer_than_half_after_its_end() -> None:
+    event = EventSpan(4.0, 7.0)
+
+    def said(end_s: float) -> bool | None:
+        return shows_event(event, last=round(end_s * 8) - 1, length=16, rate_hz=8.0)
+
+    assert [said(end_s) for end_s in (3.0, 4.0, 4.125)] == [False] * 3
+    assert [said(end_s) for end_s in (4.25, 4.5)] == [None] * 2
+    assert all(said(end_s / 8) for end_s in range(37, 65))  # from 4.625 s to 8 s
+    assert [said(end_s) for end_s in (8.25, 8.75, 9.0)] == [None, None, False]
+
+
+def test_short_event_is_shown_as_long_as_half_of_it_is_seen() -> None:
+    event = EventSpan(4.0, 4.5)
+    assert shows_event(event, last=33, length=16, rate_hz=8.0)  # 0.25 s of it
+    assert shows_event(event, last=45, length=16, rate_hz=8.0)
+    assert not shows_event(event, last=50, length=16, rate_hz=8.0)

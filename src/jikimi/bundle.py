@@ -37,7 +37,7 @@ class Scorer(Protocol):
     def card(self) -> "Card": ...
 
     def encode(self, pictures_NCHW: Floats) -> Floats:
-        """Preprocessed pictures, float32 (N, 3, H, W) → features, float32 (N, D)."""
+        """Preprocessed pictures, float32 (N, depth, H, W) → features, float32 (N, D)."""
         ...
 
     def classify(self, windows_NTD: Floats) -> Floats:
@@ -100,7 +100,7 @@ class Bundle:
         self._head = _session(head, HEAD, threads=threads)
 
     def encode(self, pictures_NCHW: Floats) -> Floats:
-        """Preprocessed pictures, float32 (N, 3, H, W) → features, float32 (N, D)."""
+        """Preprocessed pictures, float32 (N, depth, H, W) → features, float32 (N, D)."""
         return _run(self._encoder, pictures_NCHW)
 
     def classify(self, windows_NTD: Floats) -> Floats:
@@ -193,7 +193,8 @@ def _one_line(error: Exception) -> str:
 
 def _check_fit(bundle: Bundle, *, where: Path) -> None:
     card = bundle.card
-    picture = np.zeros((1, 3, card.preprocess.height_px, card.preprocess.width_px), np.float32)
+    size = card.preprocess
+    picture = np.zeros((1, size.depth, size.height_px, size.width_px), np.float32)
     window = np.zeros((1, card.window, card.feature_dim), np.float32)
     expected = {ENCODER: (1, card.feature_dim), HEAD: (1, len(card.behaviors))}
     runs = {ENCODER: (bundle.encode, picture), HEAD: (bundle.classify, window)}

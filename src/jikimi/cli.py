@@ -8,17 +8,20 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from jikimi.errors import JikimiError, MissingExtraError, SettingsError
+from jikimi.errors import JikimiError, SettingsError
+from jikimi.extras import needs
+from jikimi.options import Behaviors, DeviceName, Layout, Modality, RecipeName, Side, Threads, WatchModel
 
 if TYPE_CHECKING:
-    from jikimi.bundle import Scorer
+    from rich.console import Console
+
+    from jikimi.bundle import Bundle, Scorer
     from jikimi.watch.event import WatchEvent
 
 app = typer.Typer(
@@ -29,58 +32,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-# Modules that only the training half has; when one is missing, the extra is.
-_TRAINING = frozenset(
-    {"torch", "torchvision", "timm", "lightning", "polars", "onnx", "onnxscript"}
-) | frozenset({"sklearn", "matplotlib", "jinja2", "tensorboard", "safetensors"})
-
-
-class Layout(StrEnum):
-    """How labelled sources lie on disk."""
-
-    auto = "auto"
-    aihub = "aihub"
-    folders = "folders"
-    csv = "csv"
-
-
-class Modality(StrEnum):
-    """Which cameras' clips to take."""
-
-    rgb = "rgb"
-    thermal = "thermal"
-    all = "all"
-
-
-class RecipeName(StrEnum):
-    """The recipes there are."""
-
-    baseline = "baseline"
-    edge = "edge"
-
-
-class DeviceName(StrEnum):
-    """What to train on."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class Side(StrEnum):
-    """Which clips to judge."""
-
-    val = "val"
-    test = "test"
-    train = "train"
-
-
-Behaviors = Annotated[
-    Path | None,
-    typer.Option("--behaviors", metavar="FILE", help="A label set of your own (TOML, [[behavior]] tables)."),
-]
 
 
 def _print_version(wanted: bool) -> None:
@@ -122,7 +73,7 @@ def prepare(
 
     Example: jikimi prepare /videos --out data
     """
-    with _needs("train", "prepare"):
+    with needs("train", "prepare"):
         from jikimi.behaviors import BEHAVIORS, load_behaviors
         from jikimi.data.prepare import PrepareSettings
         from jikimi.data.prepare import prepare as run
@@ -168,7 +119,7 @@ def train(
 
     Example: jikimi train data --out runs/first --recipe edge
     """
-    with _needs("train", "train"):
+    with needs("train", "train"):
         from jikimi.train import devices, fit, recipes
     chosen = recipes.RECIPES[recipe.value](weights=weights)
     changes: dict[str, Any] = {
@@ -211,7 +162,7 @@ def evaluate(
 
     Example: jikimi evaluate model.jikimi data --out report
     """
-    with _needs("train", "evaluate"):
+    with needs("train", "evaluate"):
         from jikimi.data.manifest import MANIFEST, read_manifest
         from jikimi.train.evaluate import evaluate_clips, evaluate_streams
     scorer = _scorer(model, device)
@@ -254,7 +205,7 @@ def export(
 
     Example: jikimi export runs/first --out model.jikimi
     """
-    with _needs("train", "export"):
+    with needs("train", "export"):
         from jikimi.data.manifest import read_manifest
         from jikimi.train.checkpoint import BEST, load_checkpoint
         from jikimi.train.export import export as write_bundle
@@ -276,33 +227,48 @@ def watch(
     sources: Annotated[
         list[str], typer.Argument(metavar="SRC...", help="Files, folders, addresses, devices.")
     ],
-    model: Annotated[Path, typer.Option("--model", metavar="X.jikimi", help="The bundle to watch with.")],
+    model: WatchModel = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Where evidence goes; without it none is kept."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play files at their own pace.")] = False,
-    threads: Annotated[int, typer.Option(min=0, help="Cores for the model; 0: all.")] = 0,
+    threads: Threads = 0,
 ) -> None:
     """Watch videos or cameras and raise incidents, without any screen.
 
-    Example: jikimi watch video.mp4 --model model.jikimi --out evidence
+    Example: jikimi watch video.mp4 --out evidence
     """
-    from jikimi.bundle import load_bundle
     from jikimi.watch.pipeline import watch as run
 
-    bundle = load_bundle(model, threads=threads)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    bundle = _watching_bundle(model, threads=threads)
     emit = _print_json if as_json else _print_line
-    summary = run(sources, bundle=bundle, out=out, realtime=realtime, emit=emit, stop=stop)
+    summary = run(sources, bundle=bundle, out=out, realtime=realtime, emit=emit, stop=_stop_on_signals())
     if not as_json:
         print(f"{summary.incidents} incidents, {summary.faults} faults, {summary.decisions} decisions")
     blind = [camera for camera in summary.cameras if camera.faults and not camera.decisions]
     if blind and not summary.stopped:  # a camera that was never seen must not pass for a quiet one
         raise typer.Exit(1)
+
+
+def _watching_bundle(model: Path | None, *, threads: int) -> "Bundle":
+    """Load what to watch with; saying so on stderr where nobody chose it."""
+    from jikimi.bundle import load_bundle
+    from jikimi.shipped import shipped_model
+
+    if model is not None:
+        return load_bundle(model, threads=threads)
+    bundle = load_bundle(shipped_model(), threads=threads)
+    print(f"watching with the model this install carries: {bundle.card.name}", file=sys.stderr)
+    return bundle
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def _print_json(event: "WatchEvent") -> None:
@@ -320,16 +286,86 @@ def _print_line(event: "WatchEvent") -> None:
     print("  ".join(parts), flush=True)
 
 
-@contextmanager
-def _needs(extra: str, command: str) -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in _TRAINING:
-            raise
-        raise MissingExtraError(
-            f"jikimi {command} needs the extra {extra!r}; install it with: uv sync --extra {extra}"
-        ) from error
+@app.command()
+def demo(
+    seconds: Annotated[
+        int | None,
+        typer.Option(min=1, max=604_800, help="Play over and over for so long; default: once to the end."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where evidence goes.")] = Path(
+        "jikimi-demo"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    model: WatchModel = None,
+    threads: Threads = 0,
+) -> None:
+    """Watch sample cameras with the shipped model and show what it raises. Needs nothing else.
+
+    Example: jikimi demo --seconds 60
+    """
+    from rich.console import Console
+
+    from jikimi.bundle import load_bundle
+    from jikimi.shipped import shipped_model, shipped_samples
+    from jikimi.watch import demo as demo_
+    from jikimi.watch import demo_text as text
+
+    shipped = shipped_samples()
+    bundle = load_bundle(model or shipped_model(), threads=threads)
+    demo_.check_writable(out)
+    samples, console = shipped.samples, Console(quiet=as_json, highlight=False, markup=False)
+    names, cameras = text.names(bundle.card.behaviors), [sample.camera for sample in samples]
+
+    def emit(number: int, event: "WatchEvent") -> None:
+        line = text.line(number, event, cameras=cameras, names=names)
+        if as_json:
+            print(json.dumps({**event.as_json(), "round": number}, ensure_ascii=False), flush=True)
+        elif line is not None:
+            console.print(line, soft_wrap=True)
+
+    opening = text.opening(shipped, model=bundle.card.name, seconds=seconds)
+    console.print(*opening, sep="\n", soft_wrap=True)
+    with _elapsed(console, "watching"):
+        rounds = demo_.play(
+            samples, bundle=bundle, out=out, emit=emit, seconds=seconds, stop=_stop_on_signals()
+        )
+    outcomes = demo_.compare(samples, rounds)
+    if as_json:
+        print(json.dumps(demo_.as_json(outcomes, rounds), ensure_ascii=False))
+    console.print(text.table(samples, outcomes, names=names))
+    console.print(*text.closing(outcomes, rounds, out=out), sep="\n", soft_wrap=True)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the videos go.")],
+    clips: Annotated[int | None, typer.Option(min=1, help="Labelled clips to make.")] = None,
+    streams: Annotated[int | None, typer.Option(min=1, help="Camera recordings to make, with truth.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Length of each stream.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides everything in them.")] = 42,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Videos made at once; default: one a core.")
+    ] = None,
+) -> None:
+    """Make labelled clips, or whole streams with their truth, of simulated workers.
+
+    Example: jikimi simulate --out videos --clips 60
+    """
+    if (clips is None) == (streams is None) or (streams is None) != (minutes is None):
+        raise typer.BadParameter("give either --clips N, or --streams N with --minutes M")
+    if minutes is not None and not 0 < minutes < float("inf"):
+        raise typer.BadParameter("--minutes must be above 0")
+    with needs("sim", "simulate"):
+        from jikimi.sim.clips import simulate_clips
+        from jikimi.sim.streams import simulate_streams
+    common: dict[str, Any] = {"seed": seed, "workers": workers or os.cpu_count() or 1}
+    with _progress("simulating") as progress:
+        if clips is not None:
+            summary = simulate_clips(out, clips=clips, progress=progress, **common)
+        elif streams is not None and minutes is not None:
+            summary = simulate_streams(out, streams=streams, minutes=minutes, progress=progress, **common)
+    for line in summary.lines():
+        print(line)
 
 
 @contextmanager
@@ -345,6 +381,18 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _elapsed(console: "Console", what: str) -> Iterator[None]:
+    """The time that has gone by, below what `console` prints, where somebody looks at a terminal."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    shown = console.is_terminal and not console.quiet
+    with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
+        bar.add_task(what, total=None)
+        yield
 
 
 def main() -> None:

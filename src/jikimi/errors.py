@@ -39,3 +39,7 @@ class MissingExtraError(JikimiError):
 
 class InferenceError(JikimiError):
     """A model that failed on a picture: a fault, and never the same as seeing nothing."""
+
+
+class SimError(JikimiError):
+    """A simulation that cannot run: nothing to render with, or no room for what it makes."""

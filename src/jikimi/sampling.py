@@ -21,6 +21,10 @@ TICK_SLACK_S = 2e-3
 EVENT_SHARE = 0.5
 NORMAL_SHARE = 0.1
 
+# While the event goes on, this much of it is enough whatever its share: half of a two-second window would
+# teach the model to wait a second, of the two that an alarm may take (evaluation.md, "Goals").
+ONSET_S = 0.6
+
 
 @dataclass(slots=True)
 class TickGrid:
@@ -79,7 +83,24 @@ def window_ends(n_frames: int, *, warm_up: int, stride: int) -> list[int]:
 
 def event_share(event: EventSpan, *, last: int, length: int, rate_hz: float) -> float:
     """How much of the event a window shows: overlap over the shorter of window and event, 0 to 1."""
-    end_s = (last + 1) / rate_hz
-    start_s = max(0.0, end_s - length / rate_hz)
+    start_s, end_s = _span(last, length, rate_hz)
     shorter_s = min(end_s - start_s, event.end_s - event.start_s)
     return event.overlap_s(start_s, end_s) / shorter_s
+
+
+def shows_event(event: EventSpan, *, last: int, length: int, rate_hz: float) -> bool | None:
+    """Whether the `length` frames that end with frame `last` show the event; None where they are borderline.
+
+    They do when the share is at least half, or when the event goes on at their end and 0.6 s of it are seen.
+    """
+    start_s, end_s = _span(last, length, rate_hz)
+    share = event_share(event, last=last, length=length, rate_hz=rate_hz)
+    begun = end_s <= event.end_s and event.overlap_s(start_s, end_s) >= ONSET_S
+    if share >= EVENT_SHARE or begun:
+        return True
+    return False if share <= NORMAL_SHARE else None
+
+
+def _span(last: int, length: int, rate_hz: float) -> tuple[float, float]:
+    end_s = (last + 1) / rate_hz
+    return max(0.0, end_s - length / rate_hz), end_s

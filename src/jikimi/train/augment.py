@@ -80,7 +80,7 @@ def photometric(pictures: Sequence[Image], rng: np.random.Generator) -> Tensor:
         if rng.random() < DARK:
             frames = _darken(frames, rng)
         if rng.random() < RECOMPRESS:
-            frames = _recompress(frames, quality=int(rng.integers(15, 60)))
+            frames = recompress(frames, quality=int(rng.integers(15, 60)))
         if rng.random() < ERASE:
             frames = _erase(frames, rng)
     return frames
@@ -93,14 +93,16 @@ def _darken(frames_TCHW: Tensor, rng: np.random.Generator) -> Tensor:
     return ((light + noise).clamp(0, 1) * 255).to(torch.uint8)
 
 
-def _recompress(frames_TCHW: Tensor, *, quality: int) -> Tensor:
+def recompress(frames_TCHW: Tensor, *, quality: int) -> Tensor:
     """A poor line: every frame through JPEG. By Pillow, since torchvision gives its own codec up."""
     seen = []
+    mode = "RGB" if frames_TCHW.shape[1] == 3 else "L"
     for image_HWC in frames_TCHW.permute(0, 2, 3, 1).contiguous().numpy():
         packed = BytesIO()
-        PillowImage.fromarray(image_HWC).save(packed, "JPEG", quality=quality)
-        with PillowImage.open(packed) as picture:
-            seen.append(np.asarray(picture.convert("RGB"), dtype=np.uint8))
+        picture = PillowImage.fromarray(image_HWC if mode == "RGB" else image_HWC[..., 0])
+        picture.save(packed, "JPEG", quality=quality)
+        with PillowImage.open(packed) as again:
+            seen.append(np.asarray(again.convert(mode), dtype=np.uint8).reshape(image_HWC.shape))
     return torch.from_numpy(np.stack(seen)).permute(0, 3, 1, 2).contiguous()
 
 

@@ -12,14 +12,14 @@ from jikimi.behaviors import Behavior
 from jikimi.bundle import Card, default_rule
 from jikimi.errors import TrainError
 from jikimi.frame import Floats
-from jikimi.train.model import CNNLSTM, FEATURE_DIM, to_device
+from jikimi.train.model import CNNLSTM, to_device
 from jikimi.train.recipes import Recipe
 from jikimi.train.weights import DAMAGE, first_line, load_torch
 
 BEST, LAST = "best.pth", "last.pth"
 FORMAT = 1
 META = "jikimi"
-ENCODER_PREFIX = "encoder."
+ENCODER_PREFIX, AVERAGE = "encoder.", "average."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,19 @@ class Origin:
 
     def build(self) -> CNNLSTM:
         """The model this checkpoint is of, with weights yet to be loaded."""
-        return CNNLSTM(self.recipe.backbone, n_classes=len(self.behaviors), dropout=self.recipe.dropout)
+        recipe = self.recipe
+        return CNNLSTM(
+            recipe.backbone,
+            n_classes=len(self.behaviors),
+            dropout=recipe.dropout,
+            depth=recipe.preprocess.depth,
+            pool=recipe.pool,
+            head=recipe.head,
+            feature_dim=recipe.feature_dim,
+            hidden_dim=recipe.hidden_dim,
+            lstm_layers=recipe.lstm_layers,
+            fc_dim=recipe.fc_dim,
+        )
 
     def card(self, *, name: str, metrics: dict[str, Any]) -> Card:
         """The card of an uncalibrated model."""
@@ -70,7 +82,7 @@ class Origin:
             window=recipe.window,
             warm_up=recipe.warm_up,
             sampling=recipe.sampling,
-            feature_dim=FEATURE_DIM,
+            feature_dim=recipe.feature_dim,
             temperature=1.0,
             rule=default_rule(self.behaviors),
             training=self.training,
@@ -149,7 +161,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def _weights(document: dict[str, Any], path: Path) -> dict[str, torch.Tensor]:
     if "model" in document:
         return dict(document["model"])
-    weights = {key.removeprefix("model."): value for key, value in document["state_dict"].items()}
+    state = document["state_dict"]
+    # The average is what was judged, where the run kept one.
+    kept = AVERAGE if any(key.startswith(AVERAGE) for key in state) else "model."
+    weights = {key.removeprefix(kept): value for key, value in state.items() if key.startswith(kept)}
     if not any(key.startswith(ENCODER_PREFIX) for key in weights):
         # last.pth leaves out an encoder that was frozen: best.pth beside it has the same.
         best = read_document(path.with_name(BEST))["model"]
@@ -167,7 +182,7 @@ class TorchScorer:
         self.card = checkpoint.origin.card(name=checkpoint.path.stem, metrics=checkpoint.metrics)
 
     def encode(self, pictures_NCHW: Floats) -> Floats:
-        """Preprocessed pictures, float32 (N, 3, H, W) → features, float32 (N, D)."""
+        """Preprocessed pictures, float32 (N, depth, H, W) → features, float32 (N, D)."""
         pictures = torch.from_numpy(pictures_NCHW).to(self.device)
         with torch.inference_mode():
             features: Floats = self.model.encode(pictures).cpu().numpy()

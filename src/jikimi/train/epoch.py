@@ -3,13 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from jikimi.errors import TrainError
-from jikimi.train.dataset import CustomData, WindowRef
+from jikimi.train.dataset import CustomData, Run, WindowRef
 from jikimi.train.recipes import Recipe
 
 ByClass = dict[int, dict[int, dict[int, list[int]]]]
@@ -33,6 +35,52 @@ class Draws(Dataset[tuple[Tensor, int, int]]):
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, int, int]:
         return self.data.load(draw.index, seed=draw.seed), self.data.windows[draw.index].label, draw.bag
+
+
+class RunBatch(NamedTuple):
+    """Runs one after the other: frames float32 (ΣN, depth, H, W), and the windows of all of them.
+
+    Places (W, T) count through the frames, bags (W,) through the batch; `runs_W` says which run each is of.
+    """
+
+    frames_NCHW: Tensor
+    places_WT: Tensor
+    labels_W: Tensor
+    bags_W: Tensor
+    runs_W: Tensor
+
+
+class RunDraws(Dataset[Run]):
+    """What a loader reads in training by runs: a `Draw` from `run_refs` → the run that its seed draws."""
+
+    def __init__(self, data: CustomData) -> None:
+        self.data, self.refs = data, run_refs(data)
+
+    def __getitem__(self, draw: Draw) -> Run:
+        assert draw.seed is not None
+        return self.data.load_run(self.refs[draw.index].row, seed=draw.seed)
+
+
+def run_refs(data: CustomData) -> list[WindowRef]:
+    """What `EpochSampler` draws from in training by runs: each clip, as often as an epoch may want it."""
+    each = data.recipe.draws_per_clip
+    labels = [data.manifest.class_index(row) for row in data.rows]
+    return [
+        WindowRef(row, (), labels[row], row * each + k) for row in range(len(labels)) for k in range(each)
+    ]
+
+
+def collate_runs(runs: Sequence[Run]) -> RunBatch:
+    """Join runs into a batch."""
+    frames = np.cumsum([0] + [len(run.frames_NCHW) for run in runs])
+    bags = np.cumsum([0] + [int(run.bags_W.max()) + 1 if len(run.bags_W) else 0 for run in runs])
+    return RunBatch(
+        torch.cat([run.frames_NCHW for run in runs]),
+        torch.cat([run.places_WT + int(first) for run, first in zip(runs, frames, strict=False)]),
+        torch.cat([run.labels_W for run in runs]),
+        torch.cat([run.bags_W + int(first) for run, first in zip(runs, bags, strict=False)]),
+        torch.cat([torch.full((len(run.labels_W),), i) for i, run in enumerate(runs)]),
+    )
 
 
 @dataclass(frozen=True, slots=True)

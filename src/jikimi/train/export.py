@@ -23,7 +23,7 @@ from jikimi.metrics import ClipReport, clip_report, pool_windows
 from jikimi.train.calibrate import Progress, calibrate_on_clips
 from jikimi.train.checkpoint import Checkpoint, TorchScorer
 from jikimi.train.dataset import CustomData, validation_windows
-from jikimi.train.model import FEATURE_DIM, EncoderPart, HeadPart
+from jikimi.train.model import EncoderPart, HeadPart
 from jikimi.train.score import class_index, score_clip
 
 log = logging.getLogger(__name__)
@@ -104,8 +104,8 @@ def report_clips(scorer: Bundle, manifest: Manifest, rows: Sequence[ManifestRow]
 def to_onnx(checkpoint: Checkpoint) -> Onnx:
     """Both halves of a model as ONNX graphs whose batch size is free."""
     model, size = checkpoint.model.eval().cpu(), checkpoint.origin.recipe.preprocess
-    pictures = torch.zeros(2, 3, size.height_px, size.width_px)
-    windows = torch.zeros(2, checkpoint.origin.recipe.window, FEATURE_DIM)
+    pictures = torch.zeros(2, size.depth, size.height_px, size.width_px)
+    windows = torch.zeros(2, checkpoint.origin.recipe.window, model.feature_dim)
     return Onnx(_graph(EncoderPart(model), pictures), _graph(HeadPart(model), windows))
 
 
@@ -170,7 +170,7 @@ class _Pictures(quantization.CalibrationDataReader):  # type: ignore[misc]
         )
 
     def get_next(self) -> dict[str, Any] | None:
-        """The next picture, float32 (1, 3, H, W), or None at the end."""
+        """The next picture, float32 (1, depth, H, W), or None at the end."""
         picture = next(self._pictures, None)
         return None if picture is None else {"input": picture}
 

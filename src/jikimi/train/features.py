@@ -78,7 +78,7 @@ class FeatureCache:
             "version": VERSION,
             "backbone": recipe.backbone,
             "weights": digest(encoder),
-            "preprocess": [recipe.height_px, recipe.width_px],
+            "preprocess": [recipe.height_px, recipe.width_px, *_seeing(recipe)],
             "views": recipe.views,
             "seed": recipe.seed if recipe.views > 1 else None,
         }
@@ -135,6 +135,12 @@ class FeatureCache:
             return None
         text = f"{self.seed}\0{row.key}\0{view}".encode()
         return int.from_bytes(hashlib.sha256(text).digest()[:7], "big")
+
+
+def _seeing(recipe: Recipe) -> list[object]:
+    """What else decides an encoder's outputs, where it is not as it always was."""
+    motion: list[object] = [] if recipe.inputs == "rgb" else [recipe.inputs, *recipe.lags]
+    return motion if recipe.pool == "avg" else [*motion, recipe.pool]
 
 
 @dataclass(frozen=True, slots=True)

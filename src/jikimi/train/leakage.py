@@ -20,7 +20,7 @@ from jikimi.bundle import Scorer
 from jikimi.data.manifest import Manifest, ManifestRow
 from jikimi.frame import Floats
 from jikimi.metrics import RESAMPLES, TAIL, Doubles, Figure, Labels
-from jikimi.train.dataset import read_frame
+from jikimi.train.dataset import read_inputs
 
 FOLDS = 5
 
@@ -118,8 +118,8 @@ def measure_leakage(
 def _mean_features(scorer: Scorer, manifest: Manifest, row: ManifestRow) -> Floats:
     """Mean encoder feature of frames evenly over the clip, float32 (D,)."""
     indices = np.unique(sampling.evenly(row.n_frames, FRAMES_PER_CLIP))
-    pictures = [read_frame(manifest, row, int(index)) for index in indices]
-    mean: Floats = scorer.encode(scorer.card.preprocess(pictures)).mean(axis=0)
+    pictures = read_inputs(scorer.card.preprocess, manifest, row, indices)
+    mean: Floats = scorer.encode(pictures).mean(axis=0)
     return mean
 
 

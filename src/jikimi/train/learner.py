@@ -16,9 +16,19 @@ from torch.utils.data import DataLoader, Dataset
 from jikimi import behaviors as behaviors_
 from jikimi.errors import TrainError
 from jikimi.train.augment import mix_up
+from jikimi.train.average import averaged, follow
 from jikimi.train.checkpoint import ENCODER_PREFIX
 from jikimi.train.dataset import CustomData, validation_windows
-from jikimi.train.epoch import Draw, Draws, EpochSampler, expected_draws
+from jikimi.train.epoch import (
+    Draw,
+    Draws,
+    EpochSampler,
+    RunBatch,
+    RunDraws,
+    collate_runs,
+    expected_draws,
+    run_refs,
+)
 from jikimi.train.features import ClipFeatures
 from jikimi.train.model import CHUNK, CNNLSTM, pool_windows
 from jikimi.train.recipes import Recipe, Stage
@@ -99,9 +109,13 @@ class Learner(L.LightningModule):
         self.first_epoch, self.workers = first_epoch, workers
         self.normal = behaviors_.normal_index(material.train.manifest.behaviors)
         self.n_classes = len(material.train.manifest.behaviors)
-        self.drawn = expected_draws(material.train.windows, recipe, n_classes=self.n_classes)
+        self.by_runs = recipe.span > 0 and material.cached is None
+        # What an epoch draws from: windows one by one, or clips to take runs of.
+        self.drawable = run_refs(material.train) if self.by_runs else material.train.windows
+        self.drawn = expected_draws(self.drawable, recipe, n_classes=self.n_classes)
         self.tally: dict[str, Tally] = {"train": Tally(), "val": Tally()}
         model.train_part(stage.part)
+        self.average = averaged(model) if recipe.ema and material.cached is None else None
         if stage.part == "head":
             # last.pth then holds what changes, not 170 MB that do not; resuming fills in the rest.
             self.strict_loading = False
@@ -110,6 +124,11 @@ class Learner(L.LightningModule):
     def epoch(self) -> int:
         """Epoch counted over all stages, from 0."""
         return self.first_epoch + self.current_epoch
+
+    @property
+    def judged(self) -> CNNLSTM:
+        """The model that is validated and kept: the average where there is one."""
+        return self.model if self.average is None else self.average
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
         """Leave a frozen encoder out."""
@@ -120,24 +139,29 @@ class Learner(L.LightningModule):
 
     # --- what is read
 
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, int, int]]:
+    def train_dataloader(self) -> DataLoader[Any]:
         """Batches of this epoch; Lightning asks anew for each."""
         train = self.material.train
         cached = self.material.cached is not None
-        sampler = EpochSampler(
-            train.windows,
-            len(train.rows),
-            self.recipe,
-            epoch=self.epoch,
-            augmented=self.recipe.augment or self.recipe.views > 1,
-            rank=self.global_rank,
-            world=self.trainer.world_size,
-        )
+        sampler = self._sampler(self.epoch)
+        if self.by_runs:
+            return self._loader(RunDraws(train), cached=False, batch_sampler=sampler, collate_fn=collate_runs)
         data: Dataset[tuple[Tensor, int, int]]
         data = (
             CachedDraws(train, self.material.cached[0]) if self.material.cached is not None else Draws(train)
         )
         return self._loader(data, cached=cached, batch_sampler=sampler)
+
+    def _sampler(self, epoch: int) -> EpochSampler:
+        return EpochSampler(
+            self.drawable,
+            len(self.material.train.rows),
+            self.recipe,
+            epoch=epoch,
+            augmented=self.by_runs or self.recipe.augment or self.recipe.views > 1,
+            rank=self.global_rank,
+            world=self.trainer.world_size,
+        )
 
     def val_dataloader(self) -> DataLoader[ClipBatch]:
         """Clips of this process: each clip is in exactly one."""
@@ -157,9 +181,16 @@ class Learner(L.LightningModule):
         """Seed dropout by epoch, so that a resumed run continues as an unbroken one."""
         torch.manual_seed(self.recipe.seed * 100_003 + self.epoch)
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Batch | RunBatch, batch_idx: int) -> None:
         """Lightning puts modules in train mode itself: freeze again what is frozen."""
         self.model.train()
+        if self.average is not None:
+            self.average.eval()
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch | RunBatch, batch_idx: int) -> None:
+        """The average follows each step."""
+        if self.average is not None:
+            follow(self.average, self.model, decay=self.recipe.ema, step=self.global_step)
 
     def _logits(self, inputs: Tensor) -> Tensor:
         if self.material.cached is None:
@@ -167,22 +198,39 @@ class Learner(L.LightningModule):
             return logits
         return self.model.classify(self.model.project_features(inputs))
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Cross-entropy over bags."""
-        inputs, labels, bags = batch
-        logits, targets, classes = self._predict(inputs, labels, bags)
+    def training_step(self, batch: Batch | RunBatch, batch_idx: int) -> Tensor:
+        """Cross-entropy over bags; by runs each run counts the same, however many bags it has."""
+        if isinstance(batch, RunBatch):
+            logits, targets, classes, shares = self._predict_runs(batch)
+        else:
+            logits, targets, classes = self._predict(*batch)
+            shares = torch.ones(len(classes), device=logits.device)
         losses = functional.cross_entropy(
             logits.float(), targets, weight=self._class_weights(), reduction="none",
             label_smoothing=self.recipe.label_smoothing,
         )  # fmt: skip
-        total = losses.sum()
+        total = (losses * shares).sum()
         if not torch.isfinite(total):
             raise TrainError(
                 f"the loss became {total.item()} in epoch {self.epoch + 1}, step {batch_idx + 1}; {LOWER_LR}"
             )
         self.tally["train"].add(losses.detach(), logits.argmax(dim=1) == classes)
         # Processes may hold unequal parts of the batch: weigh by its global size, not by the part's.
-        return total * self.trainer.world_size / self._global_size(len(losses))
+        size = self._global_size(round(float(shares.sum())))
+        return total * self.trainer.world_size / max(1, size)
+
+    def _predict_runs(self, batch: RunBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Logits and targets of bags (B, C), their classes (B,), and each one's share of its run (B,)."""
+        features = self.model.encode(batch.frames_NCHW)
+        windows_WC = self.model.classify(features[batch.places_WT])
+        first = _first_of_each(batch.bags_W)
+        classes, runs = batch.labels_W[first], batch.runs_W[first]
+        logits = windows_WC
+        if len(first) < len(batch.bags_W):
+            parts = torch.split(windows_WC, torch.bincount(batch.bags_W).tolist())
+            logits = torch.stack([pool_windows(part, self.normal) for part in parts])
+        targets = functional.one_hot(classes, self.n_classes).float()
+        return logits, targets, classes, 1 / torch.bincount(runs)[runs]
 
     def _predict(self, inputs: Tensor, labels: Tensor, bags: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         ids, inverse = torch.unique_consecutive(bags, return_inverse=True)
@@ -216,17 +264,18 @@ class Learner(L.LightningModule):
     def on_validation_start(self) -> None:
         """Judge the model that is saved: each process has BatchNorm statistics of its own otherwise."""
         if self.trainer.world_size > 1:
-            for buffer in self.model.buffers():
+            for buffer in self.judged.buffers():
                 torch.distributed.broadcast(buffer, 0)
 
     def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
         """One prediction a clip, pooled over its windows."""
         frames, places, label = batch
+        model = self.judged
         if self.material.cached is None:
-            features = torch.cat([self.model.encode(part) for part in torch.split(frames, CHUNK)])
+            features = torch.cat([model.encode(part) for part in torch.split(frames, CHUNK)])
         else:
-            features = self.model.project_features(frames)
-        logits = pool_windows(self.model.classify(features[places]).float(), self.normal)
+            features = model.project_features(frames)
+        logits = pool_windows(model.classify(features[places]).float(), self.normal)
         target = torch.tensor(label, device=logits.device)
         self.tally["val"].add(
             functional.cross_entropy(logits, target)[None], (logits.argmax() == target)[None]
@@ -242,22 +291,30 @@ class Learner(L.LightningModule):
         return found
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The recipe's optimiser over what this stage trains, its rate stepped by epoch."""
+        """The recipe's optimiser over what this stage trains, its rate set by epoch or by step."""
         recipe, stage = self.recipe, self.stage
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
         optimizer = kind(trained, lr=stage.lr, weight_decay=recipe.weight_decay)
         if recipe.schedule == "constant":
             return optimizer
+        by_step = recipe.schedule == "one-cycle"
+        each = len(self._sampler(self.first_epoch)) if by_step else 1
 
-        def factor(epoch: int) -> float:
-            warm = recipe.warm_up_epochs
-            if epoch < warm:
-                return (epoch + 1) / (warm + 1)
-            return 0.5 * (1 + math.cos(math.pi * (epoch - warm) / max(1, stage.epochs - warm)))
+        def factor(tick: int) -> float:
+            warm, ticks = recipe.warm_up_epochs * each, stage.epochs * each
+            if tick < warm:
+                return (tick + 1) / (warm + 1)
+            return 0.5 * (1 + math.cos(math.pi * (tick - warm) / max(1, ticks - warm)))
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
+        interval = "step" if by_step else "epoch"
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}
+
+
+def _first_of_each(bags_W: Tensor) -> Tensor:
+    """Place of the first window of each bag, (B,); bags are in order."""
+    return torch.nonzero(torch.diff(bags_W, prepend=bags_W.new_full((1,), -1)))[:, 0]
 
 
 class Tally:

@@ -1,8 +1,12 @@
-"""The CNN-LSTM: an encoder a frame, a projection, an LSTM over the window, the last output classified."""
+"""The CNN-LSTM: an encoder a frame, a projection, an LSTM over the window, the last output classified.
+
+Two simpler heads stand beside the LSTM, to compare it with: the mean of the window, and its last frame alone.
+"""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
 from difflib import get_close_matches
+from typing import Any
 
 import timm
 import torch
@@ -11,34 +15,56 @@ from torch.nn import functional
 
 from jikimi.errors import TrainError
 from jikimi.preprocess import Preprocess
-from jikimi.train.recipes import Part
+from jikimi.train.recipes import Head, Part, Pool
 
 # Sizes of the origin (pranoyr/cnn-lstm): projection 300, LSTM 256 in three layers, then 128.
 FEATURE_DIM, HIDDEN_DIM, LSTM_LAYERS, FC_DIM = 300, 256, 3, 128
+
+# Side of the picture that an encoder is tried on where its pooling changes the size of its answer.
+_TRY_PX = 64
 
 # Pictures through the encoder at once: bounds memory when a whole clip is encoded.
 CHUNK = 64
 
 
 class CNNLSTM(nn.Module):
-    """Windows of pictures (B, T, 3, H, W) → logits (B, C).
+    """Windows of pictures (B, T, depth, H, W) → logits (B, C).
 
     All B·T pictures pass through the encoder in one batch. A frozen encoder is in eval mode, BatchNorm's
     running statistics included, whatever `train()` is told: under `no_grad` they would drift otherwise.
     """
 
-    def __init__(self, backbone: str, *, n_classes: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        backbone: str,
+        *,
+        n_classes: int,
+        dropout: float = 0.0,
+        depth: int = 3,
+        pool: Pool = "avg",
+        head: Head = "lstm",
+        feature_dim: int = FEATURE_DIM,
+        hidden_dim: int = HIDDEN_DIM,
+        lstm_layers: int = LSTM_LAYERS,
+        fc_dim: int = FC_DIM,
+    ) -> None:
         super().__init__()
-        self.encoder = create_encoder(backbone)
-        self.backbone_dim = _output_dim(self.encoder)
+        self.encoder = create_encoder(backbone, depth=depth, pool=pool)
+        self.depth, self.head, self.feature_dim = depth, head, feature_dim
+        self.backbone_dim = _output_dim(self.encoder) if pool == "avg" else _tried_dim(self.encoder, depth)
         # An encoder's outputs lie around 23 ± 3, or 0.04: without this, one step of the projection throws
         # its output anywhere and the LSTM never learns (docs/decisions.md, "feature scale").
         self.norm = nn.BatchNorm1d(self.backbone_dim, affine=False)
-        self.project = nn.Linear(self.backbone_dim, FEATURE_DIM)
-        between = dropout if LSTM_LAYERS > 1 else 0.0
-        self.lstm = nn.LSTM(FEATURE_DIM, HIDDEN_DIM, LSTM_LAYERS, batch_first=True, dropout=between)
+        self.project = nn.Linear(self.backbone_dim, feature_dim)
+        between = dropout if lstm_layers > 1 else 0.0
+        self.lstm = (
+            nn.LSTM(feature_dim, hidden_dim, lstm_layers, batch_first=True, dropout=between)
+            if head == "lstm"
+            else None
+        )
+        width = hidden_dim if head == "lstm" else feature_dim
         self.fc = nn.Sequential(
-            nn.Linear(HIDDEN_DIM, FC_DIM), nn.ReLU(), nn.Dropout(dropout), nn.Linear(FC_DIM, n_classes)
+            nn.Linear(width, fc_dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(fc_dim, n_classes)
         )
         init_head(self.lstm, self.fc)
         self.trained_part: Part = "all"
@@ -65,30 +91,29 @@ class CNNLSTM(nn.Module):
         return self
 
     def backbone_features(self, pictures_NCHW: Tensor) -> Tensor:
-        """Pictures, float (N, 3, H, W) → encoder outputs, float (N, F)."""
+        """Pictures, float (N, depth, H, W) → encoder outputs, float (N, F)."""
         frozen = self.trained_part == "head"
         with torch.no_grad() if frozen else nullcontext():
             features: Tensor = self.encoder(pictures_NCHW)
         return features
 
     def encode(self, pictures_NCHW: Tensor) -> Tensor:
-        """Pictures, float (N, 3, H, W) → features, float (N, FEATURE_DIM)."""
+        """Pictures, float (N, depth, H, W) → features, float (N, D)."""
         return self.project_features(self.backbone_features(pictures_NCHW))
 
     def project_features(self, outputs: Tensor) -> Tensor:
-        """Encoder outputs, float (…, F) → features, float (…, FEATURE_DIM)."""
+        """Encoder outputs, float (…, F) → features, float (…, D)."""
         normal = self.norm(outputs.reshape(-1, self.backbone_dim))
-        features: Tensor = self.project(normal).view(*outputs.shape[:-1], FEATURE_DIM)
+        features: Tensor = self.project(normal).view(*outputs.shape[:-1], self.feature_dim)
         return features
 
     def classify(self, features_BTD: Tensor) -> Tensor:
-        """Windows of features, float (B, T, FEATURE_DIM) → logits, float (B, C)."""
-        output, _ = self.lstm(features_BTD)
-        logits: Tensor = self.fc(output[:, -1])
+        """Windows of features, float (B, T, D) → logits, float (B, C)."""
+        logits: Tensor = self.fc(summarise(self.head, self.lstm, features_BTD))
         return logits
 
     def forward(self, frames_BTCHW: Tensor) -> Tensor:
-        """Windows of pictures, float (B, T, 3, H, W) → logits, float (B, C)."""
+        """Windows of pictures, float (B, T, depth, H, W) → logits, float (B, C)."""
         batch, length = frames_BTCHW.shape[:2]
         return self.classify(self.encode(frames_BTCHW.flatten(0, 1)).view(batch, length, -1))
 
@@ -101,7 +126,7 @@ class EncoderPart(nn.Module):
         self.encoder, self.norm, self.project = model.encoder, model.norm, model.project
 
     def forward(self, pictures_NCHW: Tensor) -> Tensor:
-        """Pictures, float (N, 3, H, W) → features, float (N, FEATURE_DIM)."""
+        """Pictures, float (N, depth, H, W) → features, float (N, D)."""
         features: Tensor = self.project(self.norm(self.encoder(pictures_NCHW)))
         return features
 
@@ -111,25 +136,35 @@ class HeadPart(nn.Module):
 
     def __init__(self, model: CNNLSTM) -> None:
         super().__init__()
-        self.lstm, self.fc = model.lstm, model.fc
+        self.head, self.lstm, self.fc = model.head, model.lstm, model.fc
 
     def forward(self, features_BTD: Tensor) -> Tensor:
-        """Windows of features, float (B, T, FEATURE_DIM) → logits, float (B, C)."""
-        output, _ = self.lstm(features_BTD)
-        logits: Tensor = self.fc(output[:, -1])
+        """Windows of features, float (B, T, D) → logits, float (B, C)."""
+        logits: Tensor = self.fc(summarise(self.head, self.lstm, features_BTD))
         return logits
 
 
-def init_head(lstm: nn.LSTM, fc: nn.Sequential) -> None:
+def summarise(head: Head, lstm: nn.LSTM | None, features_BTD: Tensor) -> Tensor:
+    """What the classifier reads of a window, float (B, T, D) → (B, width)."""
+    if head == "mean":
+        return features_BTD.mean(dim=1)
+    if head == "last":
+        return features_BTD[:, -1]
+    assert lstm is not None
+    output: Tensor = lstm(features_BTD)[0]
+    return output[:, -1]
+
+
+def init_head(lstm: nn.LSTM | None, fc: nn.Sequential) -> None:
     """Start the LSTM so that three layers learn from the first step.
 
     Orthogonal recurrent weights (Saxe et al., 2014), Glorot's input weights, and a forget gate that starts
     open (bias 1: Jozefowicz et al., 2015); He's weights for the classifier.
     """
-    for name, parameter in lstm.named_parameters():
+    for name, parameter in lstm.named_parameters() if lstm is not None else ():
         if "bias" in name:
             nn.init.zeros_(parameter)
-            if "bias_ih" in name:  # gates lie in the order input, forget, cell, output
+            if lstm is not None and "bias_ih" in name:  # gates lie in the order input, forget, cell, output
                 nn.init.ones_(parameter.data[lstm.hidden_size : 2 * lstm.hidden_size])
             continue
         for gate in parameter.data.chunk(4):
@@ -148,18 +183,36 @@ def to_device(module: nn.Module, device: torch.device) -> nn.Module:
     return module.to(device).to(memory_format=torch.channels_last)
 
 
-def create_encoder(backbone: str) -> nn.Module:
-    """A timm encoder without classifier, randomly initialised.
+def create_encoder(backbone: str, *, depth: int = 3, pool: Pool = "avg") -> nn.Module:
+    """A timm encoder of pictures with `depth` channels, without classifier, randomly initialised.
+
+    A person is a few pixels of the picture, which average pooling drowns: `max` and `catavgmax` do not.
 
     Raises:
-        TrainError: timm knows no such encoder.
+        TrainError: timm knows no such encoder, or it cannot pool so.
     """
     if not timm.is_model(backbone):
         near = get_close_matches(backbone, timm.list_models())
         hint = f"; did you mean one of {', '.join(near)}?" if near else ""
         raise TrainError(f"--backbone {backbone!r} is no timm encoder{hint}")
-    encoder: nn.Module = timm.create_model(backbone, pretrained=False, num_classes=0)
+    # timm's `fast` pooling is a plain maximum, which ONNX has too.
+    options: dict[str, Any] = {} if pool == "avg" else {"global_pool": f"fast{pool}"}
+    try:
+        encoder: nn.Module = timm.create_model(
+            backbone, pretrained=False, num_classes=0, in_chans=depth, **options
+        )
+    except (TypeError, AssertionError, ValueError, RuntimeError) as error:
+        raise TrainError(f"--backbone {backbone!r} cannot pool by {pool!r}; give another") from error
     return encoder
+
+
+def _tried_dim(encoder: nn.Module, depth: int) -> int:
+    """Size of the encoder's answer, which pooling in two ways doubles for some."""
+    was_training = encoder.training
+    with torch.no_grad():
+        size = int(encoder.eval()(torch.zeros(1, depth, _TRY_PX, _TRY_PX)).shape[-1])
+    encoder.train(was_training)
+    return size
 
 
 def _output_dim(encoder: nn.Module) -> int:
@@ -178,7 +231,7 @@ def check_pictures(model: CNNLSTM, preprocess: Preprocess) -> None:
     model.eval()
     try:
         with torch.no_grad():
-            output = model.encoder(torch.zeros(1, 3, preprocess.height_px, preprocess.width_px))
+            output = model.encoder(torch.zeros(1, model.depth, preprocess.height_px, preprocess.width_px))
     except (AssertionError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[:1] or [type(error).__name__]
         raise TrainError(f"this encoder takes no pictures of {size} ({reason[0]}); give another") from error

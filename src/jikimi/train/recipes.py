@@ -5,13 +5,19 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from jikimi.errors import TrainError
-from jikimi.preprocess import Preprocess
+from jikimi.preprocess import Inputs, Preprocess
 
 Sampling = Literal["even", "timed"]
 """`even`: 16 frames evenly over the clip, as the origin does. `timed`: windows of 16 frames at 8 Hz."""
 
 Part = Literal["head", "last", "all"]
 """What a stage trains: all but the encoder (on cached features), with its last stage too, or everything."""
+
+Pool = Literal["avg", "max", "catavgmax"]
+"""How the encoder's map becomes one vector: average, maximum, or both side by side."""
+
+Head = Literal["lstm", "mean", "last"]
+"""What reads a window: the LSTM; or, to compare with, its mean or its last frame and no LSTM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,10 @@ class Recipe:
 
     `settle` gives a random encoder BatchNorm statistics of the training pictures before anything is trained:
     with the ones it is made with, its layers answer at scales that a head cannot read.
+
+    `span` above 0 trains stages on pictures by runs: so many consecutive frames of a clip are encoded once,
+    and every window among them, `run_stride` frames apart, learns its own label. `batch_size` counts runs.
+    `ema` is the decay of the averaged weights that are judged and kept; 0 keeps the last ones.
     """
 
     name: str
@@ -51,7 +61,7 @@ class Recipe:
     views: int = 1
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "one-cycle"] = "constant"
     warm_up_epochs: int = 0
     label_smoothing: float = 0.0
     dropout: float = 0.0
@@ -63,6 +73,17 @@ class Recipe:
     patience: int | None = None
     settle: bool = False
     seed: int = 42
+    inputs: Inputs = "rgb"
+    lags: tuple[int, ...] = ()
+    pool: Pool = "avg"
+    head: Head = "lstm"
+    feature_dim: int = 300
+    hidden_dim: int = 256
+    lstm_layers: int = 3
+    fc_dim: int = 128
+    span: int = 0
+    run_stride: int = 1
+    ema: float = 0.0
 
     def __post_init__(self) -> None:
         counts = {
@@ -73,21 +94,41 @@ class Recipe:
             "views": self.views,
             "draws_per_clip": self.draws_per_clip,
             "max_bag": self.max_bag,
+            "feature_dim": self.feature_dim,
+            "hidden_dim": self.hidden_dim,
+            "lstm_layers": self.lstm_layers,
+            "fc_dim": self.fc_dim,
+            "run_stride": self.run_stride,
         }
         for name, value in counts.items():
             if value < 1:
                 raise TrainError(f"recipe {self.name!r}: {name} is {value}; give at least 1")
         if self.warm_up > self.window:
             raise TrainError(f"recipe {self.name!r}: warm_up is longer than the window")
+        self._check_runs()
+        try:
+            _ = self.preprocess
+        except ValueError as error:
+            raise TrainError(f"recipe {self.name!r}: {error}") from error
         if not self.stages:
             raise TrainError(f"recipe {self.name!r}: no stage to train")
         if self.views > 1 and any(stage.part != "head" for stage in self.stages):
             raise TrainError("views multiply cached features; they need a recipe that trains the head alone")
 
+    def _check_runs(self) -> None:
+        if not 0 <= self.ema < 1:
+            raise TrainError(f"recipe {self.name!r}: ema {self.ema} must be from 0 to below 1")
+        if not self.span:
+            return
+        if self.span < self.window:
+            raise TrainError(f"recipe {self.name!r}: a span of {self.span} frames holds no whole window")
+        if self.sampling == "even" or self.mixup:
+            raise TrainError(f"recipe {self.name!r}: runs need timed sampling, and mixup none of them")
+
     @property
     def preprocess(self) -> Preprocess:
         """How pictures are fed to the encoder."""
-        return Preprocess(self.height_px, self.width_px)
+        return Preprocess(self.height_px, self.width_px, inputs=self.inputs, lags=self.lags)
 
     @property
     def epochs(self) -> int:
@@ -102,7 +143,7 @@ class Recipe:
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":
         """Inverse of `as_dict`. Raises TypeError for a field this version does not know."""
         stages = tuple(Stage(**stage) for stage in values["stages"])
-        return cls(**{**values, "stages": stages})
+        return cls(**{**values, "stages": stages, "lags": tuple(values.get("lags", ()))})
 
 
 def baseline(*, weights: str = "imagenet", backbone: str = "resnet101") -> Recipe:
@@ -122,21 +163,17 @@ def baseline(*, weights: str = "imagenet", backbone: str = "resnet101") -> Recip
     )
 
 
-def edge(*, weights: str = "imagenet", backbone: str = "mobilenetv4_conv_small") -> Recipe:
+def edge(*, weights: str = "imagenet", backbone: str | None = None) -> Recipe:
     """A light encoder on time-based windows around the event, made for watching on a CPU.
 
-    With pretrained weights: head on the cache, then the last stage, then all. Without, head on the cache of
-    the random encoder, then all: trained at once, 17 clips taught it nothing (docs/decisions.md).
+    With pretrained weights: colours; head on the cache, then the last stage, then all. Without: brightness
+    and its change, all at once from the beginning, since a random encoder says nothing that can be read.
     """
-    if weights == "none":
-        stages: tuple[Stage, ...] = (Stage("head", 20, 1e-3), Stage("all", 20, 3e-4))
-    else:
-        stages = (Stage("head", 10, 1e-3), Stage("last", 10, 3e-4), Stage("all", 20, 1e-4))
-    return Recipe(
+    recipe = Recipe(
         name="edge",
-        backbone=backbone,
+        backbone=backbone or "mobilenetv4_conv_small",
         weights=weights,
-        stages=stages,
+        stages=(Stage("head", 10, 1e-3), Stage("last", 10, 3e-4), Stage("all", 20, 1e-4)),
         sampling="timed",
         height_px=160,
         width_px=288,
@@ -150,7 +187,28 @@ def edge(*, weights: str = "imagenet", backbone: str = "mobilenetv4_conv_small")
         augment=True,
         balance="sampler",
         draws_per_clip=2,
-        settle=weights == "none",
+    )
+    if weights != "none":
+        return recipe
+    return replace(
+        recipe,
+        backbone=backbone or "mobilenetv4_conv_small_050",
+        stages=(Stage("all", 14, 2e-3),),
+        height_px=96,
+        width_px=128,
+        inputs="motion",
+        lags=(1, 4),
+        pool="catavgmax",
+        feature_dim=128,
+        hidden_dim=128,
+        lstm_layers=1,
+        fc_dim=64,
+        span=24,
+        run_stride=2,
+        schedule="one-cycle",
+        warm_up_epochs=1,
+        draws_per_clip=1,
+        ema=0.995,
     )
 
 

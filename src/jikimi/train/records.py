@@ -85,7 +85,7 @@ class Records(CheckpointCallback):
         if trainer.is_global_zero:
             self._log(trainer, row)
             if better:
-                save_best(self.out / BEST, self.origin, pl_module.model, _plain(row))
+                save_best(self.out / BEST, self.origin, pl_module.judged, _plain(row))
         # Counted within the stage: the one before may have stopped early, and has its best behind it.
         since = row["epoch"] - max((self.best or row)["epoch"], pl_module.first_epoch)
         self.stopped = self.patience is not None and since >= self.patience

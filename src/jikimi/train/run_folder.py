@@ -1,12 +1,14 @@
 """The folder of a run: whether it may be begun, or gone on with."""
 
 import json
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 from jikimi.errors import TrainError
 from jikimi.train.checkpoint import BEST, LAST, Origin, write_atomically
 from jikimi.train.devices import is_main_process
+from jikimi.train.recipes import Recipe
 from jikimi.train.weights import first_line
 
 METRICS = "metrics.json"
@@ -52,12 +54,19 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _compare(found: dict[str, Any], wanted: dict[str, Any], *, where: Path) -> None:
     if found["digest"] != wanted["digest"]:
         raise TrainError(f"{where}: the run was started on other data; prepare it as it was, or start anew")
+    # What a recipe of an older version does not name was what is now the default.
+    theirs = {**_defaults(), **found["recipe"]}
     for key, value in wanted["recipe"].items():
-        if found["recipe"].get(key) != value:
+        if theirs.get(key) != value:
             raise TrainError(
-                f"{where}: the run was started with {key} = {found['recipe'].get(key)!r}, not {value!r}; "
+                f"{where}: the run was started with {key} = {theirs.get(key)!r}, not {value!r}; "
                 "give the same options, or start anew"
             )
+
+
+def _defaults() -> dict[str, Any]:
+    values = {f.name: f.default for f in fields(Recipe) if f.default is not MISSING}
+    return dict(json.loads(json.dumps(values)))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ from jikimi.errors import BundleError, DataError
 from jikimi.frame import Floats, Frame, Image
 from jikimi.metrics import Doubles
 from jikimi.sampling import Indices
-from jikimi.train.dataset import read_frame
+from jikimi.train.dataset import read_frame, read_inputs
 from jikimi.video import read_frames
 
 ENCODE_BATCH = 32
@@ -60,8 +60,8 @@ def score_clip(scorer: Scorer, manifest: Manifest, row: ManifestRow, *, stride: 
     if card.sampling == "timed":
         return score_windows(scorer, row, encode_clip(scorer, manifest, row), stride=stride)
     # Of a clip of minutes an even model sees 16 frames: the others need no encoding.
-    pictures = [read_frame(manifest, row, int(i)) for i in sampling.evenly(row.n_frames, card.window)]
-    logits = _classify(scorer, [scorer.encode(card.preprocess(pictures))], where=f"clip {row.clip_id}")
+    pictures = read_inputs(card.preprocess, manifest, row, sampling.evenly(row.n_frames, card.window))
+    logits = _classify(scorer, [scorer.encode(pictures)], where=f"clip {row.clip_id}")
     ends = np.array([row.n_frames - 1])
     return ClipScores(row.clip_id, ends, ends / row.rate_hz, logits)
 
@@ -92,11 +92,13 @@ def encode_clip(scorer: Scorer, manifest: Manifest, row: ManifestRow) -> Floats:
             f"{manifest.root}: prepared at {row.rate_hz:g} Hz, model {card.name!r} wants {card.rate_hz:g}; "
             f"run prepare again with --rate-hz {card.rate_hz:g}"
         )
-    parts = []
+    parts: list[Floats] = []
+    before: Sequence[Image] = ()
     for start in range(0, row.n_frames, ENCODE_BATCH):
         indices = range(start, min(start + ENCODE_BATCH, row.n_frames))
         pictures = [read_frame(manifest, row, index) for index in indices]
-        parts.append(scorer.encode(card.preprocess(pictures)))
+        parts.append(scorer.encode(card.preprocess(pictures, before=before)))
+        before = card.preprocess.tail([*before, *pictures])
     return np.concatenate(parts)
 
 
@@ -137,10 +139,13 @@ def score_stream(scorer: Scorer, path: Path, *, clock: Clock = time.perf_counter
     frames = read_frames(path, rate_hz=card.rate_hz, short_side_px=card.short_side_px)
     looks = _looks(frames, card)
     parts, ticks = [_no_logits(card)], []
-    last = -1
+    last, past = -1, None
     while batch := list(islice(looks, ENCODE_BATCH)):
-        windows = []
-        features = scorer.encode(card.preprocess([look.image for look in batch]))
+        windows, pictures = [], []
+        for look in batch:
+            picture, past = card.preprocess.step(look.image, None if look.after_gap else past)
+            pictures.append(picture)
+        features = scorer.encode(np.concatenate(pictures))
         for look, feature in zip(batch, features, strict=True):
             if look.after_gap:
                 memory = _Memory(card)
@@ -217,9 +222,11 @@ def measure_step_s(scorer: Scorer, *, clock: Clock = time.perf_counter) -> float
     picture = np.zeros((card.short_side_px, card.short_side_px * 16 // 9, 3), np.uint8)
     window = np.zeros((1, card.window, card.feature_dim), np.float32)
     taken: list[float] = []
+    past: Image | None = None
     for _ in range(TIMED_STEPS):
         start = clock()
-        scorer.encode(card.preprocess([picture]))
+        pictures, past = card.preprocess.step(picture, past)
+        scorer.encode(pictures)
         scorer.classify(window)
         taken.append(clock() - start)
     return statistics.median(taken)

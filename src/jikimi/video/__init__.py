@@ -19,6 +19,7 @@ from jikimi.video.reading import (
     read_frames,
     reason,
 )
+from jikimi.video.writing import VideoWriter
 
 __all__ = [
     "MAX_JUMP_S",
@@ -33,6 +34,7 @@ __all__ = [
     "StreamClock",
     "StreamCopy",
     "VideoInfo",
+    "VideoWriter",
     "check_evidence",
     "frame_ticks",
     "info",

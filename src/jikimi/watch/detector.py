@@ -20,20 +20,24 @@ class DetectorState:
     """What the detector remembers of one camera: features of the last window, float32 (up to T, D).
 
     `seen` counts frames since the start or the last gap, `t_s` is the stream time of the last one, and
-    `image_HWC` its picture: one that answers several ticks is not encoded again.
+    `image_HWC` its picture: one that answers several ticks is not encoded again, unless what came before it
+    counts too. `past_PHWC` are the fitted pictures that the next frame looks back at (`Preprocess.step`).
     """
 
     features_TD: Floats | None = None
     seen: int = 0
     t_s: float = -np.inf
     image_HWC: Image | None = None
+    past_PHWC: Image | None = None
 
-    def with_feature(self, feature_D: Floats, frame: Frame, *, window: int) -> "DetectorState":
+    def with_feature(
+        self, feature_D: Floats, frame: Frame, *, window: int, past_PHWC: Image | None = None
+    ) -> "DetectorState":
         """Return the state after one more frame, read-only."""
         rows = [feature_D[None]] if self.features_TD is None else [self.features_TD, feature_D[None]]
         features_TD = np.concatenate(rows)[-window:]
         features_TD.flags.writeable = False
-        return DetectorState(features_TD, self.seen + 1, frame.t_s, frame.image_HWC)
+        return DetectorState(features_TD, self.seen + 1, frame.t_s, frame.image_HWC, past_PHWC)
 
     def window(self, length: int) -> Floats:
         """Return the last `length` features, float32 (T, D); before the first there is only itself.
@@ -76,10 +80,18 @@ class Detector:
             InferenceError: the model failed or answered nonsense. No state has changed.
         """
         before = {name: self._before(frame, states.get(name)) for name, frame in frames.items()}
-        features = self._encode({n: f for n, f in frames.items() if before[n].image_HWC is not f.image_HWC})
+        looks = {
+            name: self.card.preprocess.step(frame.image_HWC, before[name].past_PHWC)
+            for name, frame in frames.items()
+            if self.card.preprocess.history or before[name].image_HWC is not frame.image_HWC
+        }
+        features = self._encode({name: picture for name, (picture, _) in looks.items()})
         after = {
             name: before[name].with_feature(
-                features[name] if name in features else _last(before[name]), frame, window=self.card.window
+                features[name] if name in features else _last(before[name]),
+                frame,
+                window=self.card.window,
+                past_PHWC=looks[name][1] if name in looks else None,
             )
             for name, frame in frames.items()
         }
@@ -92,13 +104,13 @@ class Detector:
             return DetectorState()  # what was seen before a gap says nothing about what is seen after it
         return state
 
-    def _encode(self, frames: Mapping[str, Frame]) -> dict[str, Floats]:
-        """Features of each frame, float32 (D,), in one run of the encoder."""
-        if not frames:
+    def _encode(self, pictures: Mapping[str, Floats]) -> dict[str, Floats]:
+        """Features of each prepared picture, float32 (1, depth, H, W) → (D,), in one run of the encoder."""
+        if not pictures:
             return {}
-        pictures = self.card.preprocess([frame.image_HWC for frame in frames.values()])
         try:
-            return dict(zip(frames, self.scorer.encode(pictures), strict=True))
+            features = self.scorer.encode(np.concatenate(list(pictures.values())))
+            return dict(zip(pictures, features, strict=True))
         except Exception as error:
             raise self._failed("encoder", error) from error
 

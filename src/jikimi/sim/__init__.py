@@ -1,0 +1,1 @@
+"""Factory scenes that no camera had to film: workers, accidents and the look of CCTV."""
