@@ -12,6 +12,7 @@ from jikimi import bundle as bundle_module
 from jikimi.behaviors import BEHAVIORS
 from jikimi.bundle import CARD, ENCODER, HEAD, default_rule, load_bundle, read_card
 from jikimi.errors import BundleError
+from jikimi.preprocess import Preprocess
 
 
 @pytest.fixture
@@ -130,3 +131,20 @@ def test_member_that_unpacks_too_large_is_refused(path: Path, monkeypatch: pytes
 
 def test_default_rule_names_every_accident_and_not_the_normal() -> None:
     assert set(default_rule(BEHAVIORS).theta_on) == {"bump", "fall-down", "fall-off", "hit", "jam"}
+
+
+def test_card_from_before_there_was_motion_still_loads(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        preprocess = json.loads(archive.read(CARD))["preprocess"]
+    assert (preprocess.pop("inputs"), preprocess.pop("lags")) == ("rgb", [])
+    older = rewrite(path, card=card_with(path, preprocess=preprocess))
+    card = load_bundle(older).card
+    assert (card.preprocess.inputs, card.preprocess.depth, card.preprocess.history) == ("rgb", 3, 0)
+
+
+def test_bundle_of_motion_is_tried_with_its_own_depth(tmp_path: Path) -> None:
+    wrong = Preprocess(32, 48, inputs="rgb+motion", lags=(1,))
+    with pytest.raises(BundleError, match="encoder"):
+        load_bundle(make_bundle(tmp_path / "wrong.jikimi", preprocess=wrong))
+    right = Preprocess(32, 48, inputs="motion", lags=(1, 2))
+    assert load_bundle(make_bundle(tmp_path / "right.jikimi", preprocess=right)).card.preprocess == right

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
-from bundles import make_bundle
+from bundles import accident_between, make_bundle
 from jikimi.behaviors import BEHAVIORS, keys
 from jikimi.bundle import default_rule, load_bundle
 from jikimi.errors import TrainError
@@ -19,8 +19,16 @@ from jikimi.incident import Rule
 from jikimi.metrics import softmax
 from jikimi.stream_metrics import Truth
 from jikimi.train.alarms import ScoredStream, judge, raise_alarms, sweep
-from jikimi.train.calibrate import calibrate_on_clips, choose_rule, fit_temperature, truth_of_clip
+from jikimi.train.calibrate import (
+    calibrate_on_clips,
+    calibrate_on_streams,
+    choose_rule,
+    fit_temperature,
+    truth_of_clip,
+)
+from jikimi.train.truth import read_truth
 from prepared import Take, fall, write_prepared
+from videos import write_video
 
 RULE = default_rule(BEHAVIORS)
 FALL, JAM, NORMAL = 1, 4, 5
@@ -217,3 +225,19 @@ def test_accident_clip_without_times_is_an_event_somewhere_in_it(tmp_path: Path)
     assert truth_of_clip(untimed, normal="no-accident") == [Truth("untimed", "jam", 0, 4, timed=False)]
     assert truth_of_clip(timed, normal="no-accident") == [Truth("timed", "fall-down", 1, 3)]
     assert truth_of_clip(quiet, normal="no-accident") == []
+
+
+def test_streams_choose_the_rule_and_leave_the_temperature(tmp_path: Path) -> None:
+    folder = tmp_path / "streams"
+    write_video(folder / "gate.mp4", seconds=12, draw=accident_between(4 * 24, 7 * 24))
+    write_video(folder / "yard.mp4", seconds=12, draw=accident_between(0, 0))
+    table = tmp_path / "truth.csv"
+    table.write_text("camera,behavior,start_s,end_s\ngate,fall-down,4,7\nyard,no-accident,,\n")
+    bundle = load_bundle(make_bundle(tmp_path / "b.jikimi"), threads=1)
+    streams = read_truth(folder, table, behaviors=keys(BEHAVIORS), normal="no-accident")
+    found = calibrate_on_streams(bundle, streams, max_false_alarms_per_hour=0.5)
+    assert found.temperature == bundle.card.temperature
+    assert found.summary["streams"] == 2 and found.summary["events"] == 1 == found.summary["found"]
+    assert found.summary["false_alarms"] == 0
+    assert found.summary["hours"] * 3600 == pytest.approx(24, abs=0.5)
+    assert 0 < found.rule.theta_on["fall-down"] < 1

@@ -91,6 +91,31 @@ def test_bundle_answers_as_torch_does_on_real_windows(
         np.testing.assert_allclose(logits[1], logits[0], atol=1e-3)
 
 
+def test_model_of_motion_with_its_own_sizes_goes_through(manifest: Manifest, tmp_path: Path) -> None:
+    recipe = timed(
+        inputs="motion", lags=(1, 4), pool="catavgmax", feature_dim=24, hidden_dim=16, lstm_layers=1, fc_dim=8
+    )
+    origin = Origin(recipe, LABELS, 8.0, 64, {"digest": manifest.digest()})
+    torch.manual_seed(2)
+    model = origin.build()
+    model.train()(torch.randn(2, 8, 3, 32, 48))
+    save_best(tmp_path / BEST, origin, model, {"epoch": 1, "val_accuracy": 0.5})
+    card = export(load_checkpoint(tmp_path / BEST), manifest, tmp_path / "motion.jikimi", name="motion")
+    assert load_bundle(tmp_path / "motion.jikimi").card == card
+    assert (card.preprocess.inputs, card.preprocess.lags, card.feature_dim) == ("motion", (1, 4), 24)
+
+
+def test_ranges_of_eight_bits_come_from_what_the_encoder_gets(manifest: Manifest, tmp_path: Path) -> None:
+    recipe = timed(inputs="rgb+motion", lags=(2,))
+    origin = Origin(recipe, LABELS, 8.0, 64, {"digest": manifest.digest()})
+    save_best(tmp_path / BEST, origin, origin.build(), {})
+    pictures = export_module._Pictures(load_checkpoint(tmp_path / BEST), manifest)
+    first = pictures.get_next()
+    assert first is not None and first["input"].shape == (1, 4, 32, 48)
+    moves = [batch["input"][:, 3].any() for batch in iter(pictures.get_next, None)]
+    assert any(moves)
+
+
 @pytest.mark.usefixtures("same_graphs")
 def test_graph_that_answers_otherwise_is_refused_with_the_number(
     checkpoint: Checkpoint, manifest: Manifest, tmp_path: Path

@@ -487,7 +487,8 @@ def test_one_cycle_rises_and_falls_within_the_epochs(unbroken: dict[str, Path]) 
 
 def test_runs_learn(data: Path, tmp_path: Path) -> None:
     recipe = timed(
-        Stage("all", 8, 2e-3), span=12, ema=0.5, batch_size=3, optimizer="adamw", lstm_layers=1, draws_per_clip=2,
+        Stage("all", 8, 2e-3), span=12, ema=0.5, batch_size=3, optimizer="adamw", lstm_layers=1,
+        draws_per_clip=2,
     )  # fmt: skip
     run(data, tmp_path / "run", recipe)
     rows = metrics(tmp_path / "run")["epochs"]

@@ -105,7 +105,7 @@ def test_rollers_draw_the_front_towards_the_nip() -> None:
         mujoco.mju_quat2Mat(turn, np.array(quat))
         mujoco.mju_quat2Mat(still, np.array(rollers.rest_quat))
         moved = turn.reshape(3, 3) @ still.reshape(3, 3).T @ front
-        assert (moved[2] < 0) is down
+        assert bool(moved[2] < 0) is down
 
 
 def test_conveyor_parcels_run_from_start_to_end_and_again() -> None:

@@ -16,7 +16,18 @@ import typer
 
 from jikimi.errors import JikimiError, SettingsError
 from jikimi.extras import needs
-from jikimi.options import Behaviors, DeviceName, Layout, Modality, RecipeName, Side, Threads, WatchModel
+from jikimi.options import (
+    Behaviors,
+    DeviceName,
+    HeadName,
+    InputsName,
+    Layout,
+    Modality,
+    RecipeName,
+    Side,
+    Threads,
+    WatchModel,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -107,6 +118,12 @@ def train(
     backbone: Annotated[str | None, typer.Option(help="Any timm encoder.")] = None,
     weights: Annotated[str, typer.Option(metavar="imagenet|none|PATH", help="Encoder weights.")] = "imagenet",
     views: Annotated[int | None, typer.Option(min=1, help="Augmented views of each clip to cache.")] = None,
+    inputs: Annotated[
+        InputsName | None, typer.Option(help="What the encoder sees: colours, change, or both.")
+    ] = None,
+    head: Annotated[
+        HeadName | None, typer.Option(help="What reads the window; mean and last are plain baselines.")
+    ] = None,
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many epochs without a gain.")
     ] = None,
@@ -124,6 +141,7 @@ def train(
     chosen = recipes.RECIPES[recipe.value](weights=weights)
     changes: dict[str, Any] = {
         "backbone": backbone, "batch_size": batch_size, "views": views, "patience": patience, "seed": seed,
+        "inputs": inputs.value if inputs else None, "head": head.value if head else None,
     }  # fmt: skip
     chosen = recipes.with_options(chosen, epochs=epochs, lr=lr, **changes)
     devices.check_device(device.value)
@@ -198,22 +216,37 @@ def export(
     out: Annotated[Path, typer.Option("--out", metavar="X.jikimi", help="The bundle to write.")],
     int8: Annotated[bool, typer.Option("--int8", help="Quantise the encoder to 8 bits.")] = False,
     calibration: Annotated[
-        Path | None, typer.Option(metavar="DATA", help="Prepared clips to calibrate on; default: the run's.")
+        Path | None,
+        typer.Option(
+            metavar="DATA", help="Prepared clips, or streams with their truth.csv; default: the run's clips."
+        ),
     ] = None,
+    max_false_alarms: Annotated[
+        float, typer.Option(min=0, help="False alarms per camera-hour that the thresholds keep to.")
+    ] = 0.042,
 ) -> None:
     """Make a bundle: what a camera box needs to watch, in one file.
 
     Example: jikimi export runs/first --out model.jikimi
     """
     with needs("train", "export"):
+        from jikimi.behaviors import keys, normal_index
         from jikimi.data.manifest import read_manifest
         from jikimi.train.checkpoint import BEST, load_checkpoint
         from jikimi.train.export import export as write_bundle
+        from jikimi.train.truth import TRUTH, read_truth
     checkpoint = load_checkpoint(run / BEST if run.is_dir() else run)
-    manifest = read_manifest(calibration or Path(checkpoint.origin.training["data"]))
+    known = checkpoint.origin.behaviors
+    streams = None
+    if calibration is not None and (calibration / TRUTH).is_file():
+        normal = known[normal_index(known)].key
+        streams = read_truth(calibration, calibration / TRUTH, behaviors=keys(known), normal=normal)
+    clips = calibration if calibration is not None and streams is None else None
+    manifest = read_manifest(clips or Path(checkpoint.origin.training["data"]))
     with _progress("calibrating") as progress:
         card = write_bundle(
-            checkpoint, manifest, out, name=out.stem, int8=int8, say=print, progress=progress
+            checkpoint, manifest, out, name=out.stem, int8=int8, streams=streams,
+            max_false_alarms_per_hour=max_false_alarms, say=print, progress=progress,
         )  # fmt: skip
     thresholds = sorted(set(card.rule.theta_on.values()))
     print(f"temperature {card.temperature:.2f}, raises from {', '.join(f'{t:.2f}' for t in thresholds)}")

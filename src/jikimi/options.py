@@ -40,6 +40,22 @@ class DeviceName(StrEnum):
     mps = "mps"
 
 
+class InputsName(StrEnum):
+    """What an encoder sees of a frame."""
+
+    rgb = "rgb"
+    motion = "motion"
+    both = "rgb+motion"
+
+
+class HeadName(StrEnum):
+    """What reads a window of features."""
+
+    lstm = "lstm"
+    mean = "mean"
+    last = "last"
+
+
 class Side(StrEnum):
     """Which clips to judge."""
 

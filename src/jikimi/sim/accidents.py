@@ -66,7 +66,9 @@ def _falls(
     cast: Cast, victim: Worker, behavior: str, kind: str, do: Callable[[], None], *, tense: float = 0.5,
     target: np.ndarray | None = None,
 ) -> None:  # fmt: skip
-    """Let a victim go, now, and do what makes it fall."""
+    """Let a victim go, now, and do what makes it fall; who lies already does not fall again."""
+    if not victim.scripted:
+        return
     cast.happens(behavior, kind, victim)
     cast.stage.let_go(victim, _going_limp(cast, tense=tense), target=target)
     do()

@@ -68,6 +68,7 @@ class Take:
     kind: str
     start_s: float | None
     end_s: float | None
+    victim: str | None
     moments: list[Moment]
     witness: Witness
 
@@ -156,9 +157,11 @@ def make_scene(out: Path, seed: int, clips: int) -> list[ClipRow]:
     if done.exists():
         return [ClipRow(**row) for row in json.loads(done.read_text(encoding="utf-8"))]
     scene = build_scene(seed)
-    eye = Eye(scene.model, scene.view.camera, scene.look.render_size_px)
+    eye = scene.eye()
     try:
-        rows = [_make_clip(out, scene, eye, number, wanted) for number, wanted in enumerate(PROGRAMME[:clips])]
+        rows = [
+            _make_clip(out, scene, eye, number, wanted) for number, wanted in enumerate(PROGRAMME[:clips])
+        ]
     finally:
         eye.close()
     write_text(done, json.dumps([asdict(row) for row in rows], indent=1))
@@ -172,7 +175,7 @@ def _make_clip(out: Path, scene: Scene, eye: Eye, number: int, wanted: str) -> C
     path.parent.mkdir(parents=True, exist_ok=True)
     film(scene, eye, take.moments, path, seed=scene.seed * 100 + number)
     truth = f"truth/{name}.json"
-    write_truth(out / truth, take.witness, camera=scene.name, seed=scene.seed)
+    write_truth(out / truth, take.witness, camera=scene.name, seed=scene.seed, victim=take.victim)
     times = ["" if t is None else f"{t:.3f}" for t in (take.start_s, take.end_s)]
     look = scene.look
     return ClipRow(
@@ -224,7 +227,11 @@ def _try(scene: Scene, rng: np.random.Generator, wanted: str) -> Take | None:
         witness.note(scene.stage, moment.t_s)
         seen.append(_seen_share(scene, lead))
     if wanted not in ACCIDENTS:
-        return Take("no-accident", kind, None, None, moments, witness) if np.mean(seen) > SEEN_SHARE else None
+        return (
+            Take("no-accident", kind, None, None, None, moments, witness)
+            if np.mean(seen) > SEEN_SHARE
+            else None
+        )
     return _accident(cast, moments, witness, seen)
 
 
@@ -269,4 +276,6 @@ def _accident(cast: Cast, moments: list[Moment], witness: Witness, seen: list[fl
     if not 0.6 <= happening.start_s <= CLIP_S - 1.2 or around.mean() < SEEN_SHARE:
         return None
     end_s = min(happening.end_s or CLIP_S, CLIP_S)
-    return Take(happening.behavior, happening.kind, happening.start_s, end_s, moments, witness)
+    return Take(
+        happening.behavior, happening.kind, happening.start_s, end_s, happening.victim, moments, witness
+    )

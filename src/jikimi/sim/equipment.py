@@ -99,9 +99,8 @@ class Conveyor:
 
     def roller_quat(self, angle_rad: float) -> Quat:
         """Orientation of the head roller after turning with the belt by an angle."""
-        return quat_product(
-            self.roller_rest_quat, (math.cos(angle_rad / 2), 0.0, 0.0, math.sin(angle_rad / 2))
-        )
+        half = angle_rad / 2
+        return quat_product(self.roller_rest_quat, (math.cos(half), 0.0, 0.0, -math.sin(half)))
 
 
 def add_press(spec: mujoco.MjSpec, rng: np.random.Generator, name: str, xy: Xy, yaw_rad: float) -> Press:

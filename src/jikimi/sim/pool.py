@@ -21,11 +21,9 @@ def run_jobs(
         SimError: what the work raises, or a process that died.
     """
     choose_opengl()
-    if workers <= 1:
-        for job in jobs:
-            yield work(*job)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    # MuJoCo looks for its OpenGL when it is imported, which in this process it already is: even one worker
+    # is a process of its own.
+    pool = ProcessPoolExecutor(max(1, workers), mp_context=get_context("spawn"))
     try:
         futures = [pool.submit(work, *job) for job in jobs]
         for future in futures:

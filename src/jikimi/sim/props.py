@@ -71,14 +71,14 @@ def release(
 ) -> None:
     """Put a free prop somewhere, at rest, with its weight switched on."""
     _set_free(model, data, prop, position, quat)
-    model.body(prop.body).gravcomp[:] = 0.0
+    model.body_gravcomp[model.body(prop.body).id] = 0.0
 
 
 def park(model: mujoco.MjModel, data: mujoco.MjData, prop: FreeProp) -> None:
     """Take a free prop out of sight and make it weightless."""
-    body = model.body(prop.body)
-    _set_free(model, data, prop, tuple(model.body_pos[body.id]), (1.0, 0.0, 0.0, 0.0))
-    body.gravcomp[:] = 1.0
+    body = model.body(prop.body).id
+    _set_free(model, data, prop, tuple(model.body_pos[body]), (1.0, 0.0, 0.0, 0.0))
+    model.body_gravcomp[body] = 1.0
 
 
 def add_crate(spec: mujoco.MjSpec, rng: np.random.Generator, name: str) -> FreeProp:

@@ -55,9 +55,14 @@ def remember(stage: Stage) -> Moment:
 
 
 class Eye:
-    """Looks at a scene through its camera: renders of `size_px` (width, height)."""
+    """Looks at a scene through its camera: renders of `size_px` (width, height).
 
-    def __init__(self, model: mujoco.MjModel, camera: str, size_px: tuple[int, int]) -> None:
+    Without `shadows` a render takes less than half the time: 6 ms instead of 15 at 400×300 on one core.
+    """
+
+    def __init__(
+        self, model: mujoco.MjModel, camera: str, size_px: tuple[int, int], *, shadows: bool = True
+    ) -> None:
         choose_opengl()
         self.model, self.data, self.camera = model, mujoco.MjData(model), camera
         self.width_px, self.height_px = size_px
@@ -68,6 +73,7 @@ class Eye:
             raise SimError(
                 f"OpenGL does not start here ({says}); install: apt-get install {PACKAGES}"
             ) from error
+        self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
 
     def see(self, moment: Moment) -> Image:
         """Render a moment, uint8 (H, W, 3)."""

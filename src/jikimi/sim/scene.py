@@ -11,7 +11,7 @@ from jikimi.sim.furniture import Furniture, furnish
 from jikimi.sim.look import CameraLook, draw_look
 from jikimi.sim.places import Room, RoomKind
 from jikimi.sim.play import Cast
-from jikimi.sim.render import Projection
+from jikimi.sim.render import Eye, Projection
 from jikimi.sim.rooms import add_room
 from jikimi.sim.script import Spot
 from jikimi.sim.stage import Stage
@@ -57,6 +57,11 @@ class Scene:
         for name in self.stage.workers:
             self.stage.dress(name, draw_clothes(rng))
         return Cast(self.stage, self.room, self.furniture, rng, self._sees, self.shown, opening_s=opening_s)
+
+    def eye(self) -> Eye:
+        """Its camera. Halls under many lamps have hardly a shadow; sun and single lamps throw them."""
+        shadows = self.room.light in ("day", "one-lamp")
+        return Eye(self.model, self.view.camera, self.look.render_size_px, shadows=shadows)
 
     def _sees(self, spot: Spot) -> bool:
         """Whether a person standing there is in the picture from head to foot."""

@@ -9,7 +9,7 @@ import csv
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,10 @@ PAUSE_S = (60.0, 240.0)
 SETTLE_S = 3.0
 
 # How often somebody goes out of the picture instead of starting something, and for how long.
-LEAVES, AWAY_S = 0.22, (8.0, 70.0)
+LEAVES, AWAY_S = 0.3, (8.0, 80.0)
+
+# Pictures a second of a feed: an analysed sub-stream's, and what the model looks at.
+FPS = 8
 
 # Scenes of streams are none of the clips': seeds of clips stay below this.
 FIRST_SCENE = 500_000
@@ -125,7 +128,7 @@ def make_stream(out: Path, seed: int, minutes: float) -> tuple[CameraRow, list[T
         known = json.loads(done.read_text(encoding="utf-8"))
         return CameraRow(**known["camera"]), [TruthRow(**row) for row in known["truth"]]
     scene = build_scene(seed)
-    eye = Eye(scene.model, scene.view.camera, scene.look.render_size_px)
+    eye = scene.eye()
     try:
         director = Director(scene, np.random.default_rng([seed, 1]))
         _film(scene, eye, director, out / f"{scene.name}.mp4", minutes * 60)
@@ -134,15 +137,16 @@ def make_stream(out: Path, seed: int, minutes: float) -> tuple[CameraRow, list[T
     truth = director.truth()
     look = scene.look
     camera = CameraRow(scene.name, scene.room.kind, scene.room.light, look.mode, scene.view.kind,
-                       look.stream.fps, minutes, seed)  # fmt: skip
+                       FPS, minutes, seed)  # fmt: skip
     write_text(done, json.dumps({"camera": asdict(camera), "truth": [asdict(row) for row in truth]}))
     return camera, truth
 
 
 def _film(scene: Scene, eye: Eye, director: "Director", path: Path, seconds: float) -> None:
-    look, stream = scene.look, scene.look.stream
+    look, stream = scene.look, replace(scene.look.stream, fps=FPS)
     picture, state = Picture(look, seed=scene.seed), PictureState()
     before: Moment | None = None
+    render = np.zeros(0, np.uint8)
     with VideoWriter(
         path, width_px=look.width_px, height_px=look.height_px, fps=stream.fps,
         bit_rate_kbps=stream.bit_rate_kbps, gop_frames=stream.gop_frames * 4,

@@ -132,11 +132,11 @@ def stripes(first: Rgb, second: Rgb, bands: int = 4, size_px: int = FACE_PX) -> 
 def checker_plate(rng: np.random.Generator, size_px: int = TILE_PX) -> Paint:
     """Tread plate: short raised bars in two directions."""
     y, x = np.mgrid[0:size_px, 0:size_px]
-    cell = 16
+    cell = 8
     odd = (x // cell + y // cell) % 2 == 0
     u, v = x % cell - cell / 2, y % cell - cell / 2
     along, across = np.where(odd, u + v, u - v), np.where(odd, u - v, u + v)
-    bar = (np.abs(along) < 9) & (np.abs(across) < 3)
+    bar = (np.abs(along) < 4.5) & (np.abs(across) < 1.5)
     shade = 0.45 + 0.20 * bar + 0.05 * dirt(rng, (size_px, size_px))
     return np.asarray(np.repeat(shade[..., None], 3, axis=2))
 

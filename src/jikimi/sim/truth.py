@@ -49,13 +49,14 @@ class Witness:
         return {"box": np.round(clipped, 1).tolist(), "joints": np.round(joints, 1).tolist()}
 
 
-def write_truth(path: Path, witness: Witness, *, camera: str, seed: int) -> None:
-    """Write the notes as one JSON file."""
+def write_truth(path: Path, witness: Witness, *, camera: str, seed: int, victim: str | None) -> None:
+    """Write the notes as one JSON file; `victim` is the worker whom the accident happens to."""
     look = witness.look
     document = {
         "camera": camera,
         "seed": seed,
         "size_px": [look.width_px, look.height_px],
+        "victim": victim,
         "joints": list(LANDMARKS),
         "pictures": witness.pictures,
     }

@@ -1,14 +1,17 @@
 """Scored streams and a live rule → alarms, and what sweeping the threshold does to them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from jikimi.bundle import Card
+from jikimi.bundle import Card, Scorer
+from jikimi.errors import DataError
 from jikimi.frame import Floats
 from jikimi.incident import IncidentTracker, Rule
 from jikimi.metrics import Doubles
 from jikimi.stream_metrics import Alarm, StreamReport, Truth, stream_report
-from jikimi.train.score import StreamScores
+from jikimi.train.score import StreamScores, score_stream
+from jikimi.train.truth import StreamSet
+from jikimi.video import open_input
 
 # Dense near 1, where a calibrated model's scores on clear events lie.
 THETAS = (*(step / 20 for step in range(2, 20)), 0.97, 0.98, 0.99, 0.995, 0.999)
@@ -41,6 +44,30 @@ def scored(camera: str, scores: StreamScores, card: Card) -> ScoredStream:
     """Turn a stream's logits into what the live rule sees."""
     probabilities = card.probabilities(scores.logits_NC) if len(scores.logits_NC) else scores.logits_NC
     return ScoredStream(camera, card.keys, scores.times_s, probabilities, scores.duration_s, scores.step_s)
+
+
+def watch_all(
+    scorer: Scorer, streams: StreamSet, *, progress: Callable[[int, int], None] | None = None
+) -> list[ScoredStream]:
+    """Decide on every stream of a set as watching it live would.
+
+    Raises:
+        VideoError: a stream cannot be opened.
+        DataError: a stream holds no pictures.
+        BundleError: the model answered with something that is not a number.
+    """
+    for path in streams.files.values():  # before hours are spent on the others
+        with open_input(path):
+            pass
+    watched = []
+    for done, (camera, path) in enumerate(streams.files.items(), start=1):
+        scores = score_stream(scorer, path)
+        if not scores.duration_s:
+            raise DataError(f"{path}: no picture of it can be decoded; take it out of the truth")
+        watched.append(scored(camera, scores, scorer.card))
+        if progress:
+            progress(done, len(streams.files))
+    return watched
 
 
 def raise_alarms(stream: ScoredStream, rule: Rule) -> list[Alarm]:

@@ -16,6 +16,7 @@ from jikimi.metrics import log_softmax, pool_windows
 from jikimi.stream_metrics import StreamReport, Truth
 from jikimi.train import alarms, score
 from jikimi.train.alarms import THETAS, CurvePoint, ScoredStream
+from jikimi.train.truth import StreamSet
 
 # Temperatures outside say that there is too little to fit, not that the model is that wrong.
 TEMPERATURES = (0.25, 10.0)
@@ -243,6 +244,36 @@ def calibrate_on_clips(
     return Calibration(
         temperature, rule, {**_source(manifest, rows), "temperature": temperature, **asdict(summary)}
     )
+
+
+def calibrate_on_streams(
+    scorer: Scorer,
+    streams: StreamSet,
+    *,
+    max_false_alarms_per_hour: float = GOAL_PER_HOUR,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Choose the rule on whole camera feeds, the temperature in the card as it is.
+
+    Clips say little about hours of normal work: feeds are what false alarms an hour are counted on.
+
+    Raises:
+        TrainError: no streams.
+        VideoError: a stream cannot be opened.
+        DataError: a stream holds no pictures.
+    """
+    card = scorer.card
+    watched = alarms.watch_all(scorer, streams, progress=progress)
+    rule, summary = choose_rule(
+        watched, streams.truths, card.rule, max_false_alarms_per_hour=max_false_alarms_per_hour
+    )
+    source = {
+        "source": "streams",
+        "streams": len(watched),
+        "hours": sum(stream.duration_s for stream in watched) / 3600,
+        "temperature": card.temperature,
+    }
+    return Calibration(card.temperature, rule, source | asdict(summary))
 
 
 def _source(manifest: Manifest, rows: Sequence[ManifestRow]) -> dict[str, Any]:

@@ -16,8 +16,7 @@ from jikimi.metrics import clip_report, pool_windows
 from jikimi.stream_metrics import stream_report
 from jikimi.train import alarms, clip_page, score, stream_page
 from jikimi.train.leakage import measure_leakage
-from jikimi.train.truth import StreamSet, read_truth
-from jikimi.video import open_input
+from jikimi.train.truth import read_truth
 
 Progress = Callable[[int, int], None]
 """Told how many clips or streams are done, of how many; starts again where another pass begins."""
@@ -105,7 +104,7 @@ def evaluate_streams(
             f"the rule names {unknown[0]!r}; model {card.name!r} knows {', '.join(card.keys)}"
         )
     streams = read_truth(folder, truth, behaviors=card.keys, normal=card.keys[card.normal_index])
-    scored = _score_all(scorer, streams, progress=progress)
+    scored = alarms.watch_all(scorer, streams, progress=progress)
     raised = [alarm for stream in scored for alarm in alarms.raise_alarms(stream, rule)]
     durations_s = {stream.camera: stream.duration_s for stream in scored}
     evaluation = stream_page.StreamEvaluation(
@@ -119,18 +118,3 @@ def evaluate_streams(
     )
     page = stream_page.write(evaluation, out)
     return EvaluationResult(evaluation.as_dict(), evaluation.summary, evaluation.notes, page)
-
-
-def _score_all(scorer: Scorer, streams: StreamSet, *, progress: Progress | None) -> list[alarms.ScoredStream]:
-    for path in streams.files.values():  # before hours are spent on the others
-        with open_input(path):
-            pass
-    scored = []
-    for done, (camera, path) in enumerate(streams.files.items(), start=1):
-        scores = score.score_stream(scorer, path)
-        if not scores.duration_s:
-            raise DataError(f"{path}: no picture of it can be decoded; take it out of the truth")
-        scored.append(alarms.scored(camera, scores, scorer.card))
-        if progress:
-            progress(done, len(streams.files))
-    return scored

@@ -20,11 +20,18 @@ from jikimi.data.manifest import Manifest, ManifestRow
 from jikimi.errors import ExportError
 from jikimi.frame import Floats
 from jikimi.metrics import ClipReport, clip_report, pool_windows
-from jikimi.train.calibrate import Progress, calibrate_on_clips
+from jikimi.train.calibrate import (
+    GOAL_PER_HOUR,
+    Calibration,
+    Progress,
+    calibrate_on_clips,
+    calibrate_on_streams,
+)
 from jikimi.train.checkpoint import Checkpoint, TorchScorer
 from jikimi.train.dataset import CustomData, validation_windows
 from jikimi.train.model import EncoderPart, HeadPart
 from jikimi.train.score import class_index, score_clip
+from jikimi.train.truth import StreamSet
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +62,14 @@ def export(
     *,
     name: str,
     int8: bool = False,
+    streams: StreamSet | None = None,
+    max_false_alarms_per_hour: float = GOAL_PER_HOUR,
     say: Say = log.info,
     progress: Progress | None = None,
 ) -> Card:
     """Write the bundle of a checkpoint, calibrated on the data set's validation clips; returns its card.
+
+    With `streams` only the temperature is fitted on clips, and the rule chosen on the streams.
 
     Raises:
         ExportError: ONNX and torch differ by more than 1e-3, or INT8 loses more than a point of macro-F1.
@@ -78,7 +89,9 @@ def export(
         card = card.model_copy(update={"precision": "int8"})
         bundle = Bundle(card, onnx.encoder, onnx.head)
         report = _check_int8(report, report_clips(bundle, manifest, rows), say)
-    calibration = calibrate_on_clips(bundle, manifest, rows, progress=progress)
+    calibration = _calibrate(
+        bundle, manifest, rows, streams, bound=max_false_alarms_per_hour, progress=progress
+    )
     card = card.model_copy(
         update={
             "temperature": calibration.temperature,
@@ -90,6 +103,24 @@ def export(
     card = save_bundle(out, card, encoder=onnx.encoder, head=onnx.head)
     load_bundle(out)
     return card
+
+
+def _calibrate(
+    bundle: Bundle,
+    manifest: Manifest,
+    rows: Sequence[ManifestRow],
+    streams: StreamSet | None,
+    *,
+    bound: float,
+    progress: Progress | None,
+) -> Calibration:
+    on_clips = calibrate_on_clips(bundle, manifest, rows, max_false_alarms_per_hour=bound, progress=progress)
+    if streams is None:
+        return on_clips
+    bundle.card = bundle.card.model_copy(update={"temperature": on_clips.temperature})
+    found = calibrate_on_streams(bundle, streams, max_false_alarms_per_hour=bound, progress=progress)
+    clips = {"temperature_from": on_clips.summary["source"], "clips": on_clips.summary["clips"]}
+    return Calibration(found.temperature, found.rule, found.summary | clips)
 
 
 def report_clips(scorer: Bundle, manifest: Manifest, rows: Sequence[ManifestRow]) -> ClipReport:

@@ -12,6 +12,9 @@ from jikimi.stream_metrics import Truth
 
 STREAM_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"})
 
+# The name that simulated streams give their truth.
+TRUTH = "truth.csv"
+
 # Either form: of `simulate` and of hand-written truth, or of annotated clips.
 FORMS = (
     ("camera", "behavior", "start_s", "end_s"),
