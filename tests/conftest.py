@@ -1,5 +1,6 @@
 """Fixtures every test may use. What a machine lacks skips a test, unless JIKIMI_REQUIRE names it."""
 
+import ctypes.util
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -31,3 +32,9 @@ def real_clips(need: Callable[[str, bool], None]) -> Path:
     """The folder of real footage, read in place."""
     need("real-clips", REAL_CLIPS.is_dir())
     return REAL_CLIPS
+
+
+@pytest.fixture(scope="session")
+def egl(need: Callable[[str, bool], None]) -> None:
+    """OpenGL without a screen, by EGL or OSMesa: what rendering takes."""
+    need("egl", any(map(ctypes.util.find_library, ("EGL", "OSMesa"))))

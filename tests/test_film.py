@@ -42,15 +42,15 @@ def test_run_prefers_the_beginning_of_an_event() -> None:
 def test_film_has_the_networks_size_and_follows_its_seed(preprocess: Preprocess) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (6, 60, 80, preprocess.channels), np.uint8)
     for seed in range(30):
-        seen = film(frames, preprocess, np.random.default_rng(seed))
+        seen, _ = film(frames, preprocess, np.random.default_rng(seed))
         assert seen.shape == (6, preprocess.height_px, preprocess.width_px, preprocess.channels)
         assert seen.dtype == np.uint8
-        np.testing.assert_array_equal(seen, film(frames, preprocess, np.random.default_rng(seed)))
+        np.testing.assert_array_equal(seen, film(frames, preprocess, np.random.default_rng(seed))[0])
 
 
 def test_what_is_drawn_holds_for_the_whole_run() -> None:
     frames = np.repeat(np.random.default_rng(0).integers(0, 256, (1, 60, 80, 1), np.uint8), 4, axis=0)
-    runs = [film(frames, MOTION, np.random.default_rng(seed)) for seed in range(40)]
+    runs = [film(frames, MOTION, np.random.default_rng(seed))[0] for seed in range(40)]
     still = [bool((run == run[:1]).all()) for run in runs]
     assert sum(still) > 8  # the others flicker, tremble or are noisy
     assert len({run.tobytes() for run in runs}) == 40

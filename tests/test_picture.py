@@ -7,7 +7,7 @@ import pytest
 
 from jikimi.frame import Image
 from jikimi.sim.look import CameraLook, Light, Mode
-from jikimi.sim.picture import Picture, PictureState, distort_boxes, distort_points, draw_look
+from jikimi.sim.picture import Picture, PictureState, distort_points, draw_look
 
 SEEDS = range(400)
 
@@ -136,18 +136,6 @@ def test_distortion_keeps_centre_and_corners_and_undoes_the_warp() -> None:
             (distort_points(bent, size / 2 + ring) / wanted[2] * 2) - 1, axis=1
         ) / np.sqrt(2)
         assert np.allclose(radius * (1 + k1 * radius**2) / (1 + k1), np.linspace(0, 1, 50), atol=1e-5)
-
-
-def test_boxes_hold_the_points_inside_them() -> None:
-    look = first_look("day")
-    look = replace(look, lens=replace(look.lens, k1=0.3))
-    box = np.array([30.0, 20.0, 160.0, 190.0])
-    left, top, right, bottom = distort_boxes(look, box[None])[0]
-    edge = np.linspace(0, 1, 21)[:, None]
-    rim = np.concatenate([box[:2] + edge * (box[2] - box[0], 0), box[:2] + edge * (0, box[3] - box[1])])
-    x, y = distort_points(look, rim).T
-    assert left - 0.5 <= x.min() and x.max() <= right + 0.5
-    assert top - 0.5 <= y.min() and y.max() <= bottom + 0.5
 
 
 def test_a_lost_picture_shows_the_one_before() -> None:

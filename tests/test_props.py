@@ -11,11 +11,9 @@ import pytest
 
 from jikimi.sim.furniture import Furniture, furnish
 from jikimi.sim.places import Area
-from jikimi.sim.props import PARK_Z_M, FreeProp, add_crate, add_hook_load, park, release
+from jikimi.sim.props import PARK_Z_M, FreeProp, add_crate, add_hook_load
 from jikimi.sim.rooms import add_room
 from jikimi.sim.structures import add_ladder, add_platform
-
-UPRIGHT = (1.0, 0.0, 0.0, 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +43,6 @@ def test_free_props_weigh_what_they_say(furnished: tuple[Furniture, Any]) -> Non
     furniture, model = furnished
     for prop in free_props(furniture):
         assert model.body(prop.body).mass[0] == pytest.approx(prop.mass_kg)
-
-
-def test_released_crate_falls_to_rest_on_the_floor_and_parks_again(furnished: tuple[Furniture, Any]) -> None:
-    furniture, model = furnished
-    data, crate = mujoco.MjData(model), furniture.crates[0]
-    release(model, data, crate, (0.0, 0.0, 1.5), UPRIGHT)
-    for _ in range(1000):
-        mujoco.mj_step(model, data)
-    assert data.body(crate.body).xpos[2] == pytest.approx(crate.half_m[2], abs=0.02)
-    park(model, data, crate)
-    for _ in range(100):
-        mujoco.mj_step(model, data)
-    assert data.body(crate.body).xpos[2] == pytest.approx(PARK_Z_M, abs=0.01)
 
 
 def test_crates_are_carried_by_one_person() -> None:
@@ -96,40 +81,17 @@ def machine_of(part: str) -> Any:
     raise AssertionError(f"no {part} in 20 rooms")
 
 
-def test_rollers_draw_the_front_towards_the_nip() -> None:
-    rollers = machine_of("rollers")
-    front = np.array([*rollers.stand_xy, 0.0]) - np.array([*rollers.nip_xyz[:2], 0.0])
-    front /= np.linalg.norm(front)
-    for quat, down in zip(rollers.quats(0.1), (True, False), strict=True):
-        turn, still = np.zeros(9), np.zeros(9)
-        mujoco.mju_quat2Mat(turn, np.array(quat))
-        mujoco.mju_quat2Mat(still, np.array(rollers.rest_quat))
-        moved = turn.reshape(3, 3) @ still.reshape(3, 3).T @ front
-        assert bool(moved[2] < 0) is down
-
-
-def test_conveyor_parcels_run_from_start_to_end_and_again() -> None:
+def test_belt_ends_at_the_nip() -> None:
     conveyor = machine_of("conveyor")
-    assert conveyor.parcel_xyz(0.0) == pytest.approx(conveyor.belt_start_xyz)
-    assert conveyor.parcel_xyz(1.25) == pytest.approx(conveyor.parcel_xyz(0.25))
     assert math.dist(conveyor.nip_xyz, conveyor.belt_end_xyz) < 0.3
-    turned = np.zeros(9)
-    mujoco.mju_quat2Mat(turned, np.array(conveyor.roller_quat(0.1)))
-    still = np.zeros(9)
-    mujoco.mju_quat2Mat(still, np.array(conveyor.roller_rest_quat))
-    top = turned.reshape(3, 3) @ still.reshape(3, 3).T @ np.array([0.0, 0.0, 1.0])
-    along = np.subtract(conveyor.belt_end_xyz, conveyor.belt_start_xyz)
-    assert float(top @ along) > 0
 
 
-def test_ladder_leans_one_in_four_and_its_rungs_climb() -> None:
+def test_ladder_leans_one_in_four() -> None:
     spec = mujoco.MjSpec()
     ladder = add_ladder(spec, np.random.default_rng(0), "ladder", (1.0, 2.0), 0.7, 3.2)
     spec.compile()
     foot = math.dist(ladder.base_xyz[:2], ladder.top_xyz[:2])
     assert foot / ladder.top_xyz[2] == pytest.approx(0.25)
-    heights = [ladder.rung_xyz(rung)[2] for rung in range(1, ladder.rungs + 1)]
-    assert heights == sorted(heights) and heights[-1] < 3.2
 
 
 @pytest.mark.parametrize("quarter", range(4))

@@ -8,9 +8,9 @@ import numpy as np
 from jikimi.sim.equipment import Conveyor, Press, Rollers
 from jikimi.sim.furniture import Furniture
 from jikimi.sim.play import Cast
-from jikimi.sim.posture import PUSH, STAND, on_ladder
+from jikimi.sim.posture import PUSH, STAND, Pose, on_ladder
 from jikimi.sim.props import MocapProp
-from jikimi.sim.script import Script, Spot
+from jikimi.sim.script import RUNG_M, Script, Spot
 from jikimi.sim.solids import quat_product
 from jikimi.sim.stage import Worker
 from jikimi.sim.structures import Ladder
@@ -95,7 +95,9 @@ def up_ladder(cast: Cast, worker: Worker, height_m: float, *, speed_mps: float =
         begins_m = max(0.0, height_m - cast.opening_s * speed_mps)
         script = cast.new_script(worker, on_rungs(ladder, begins_m))
         key = script.keys[0]
-        script.keys[0] = replace(key, gait="climb", phase=begins_m / 0.3, pose=on_ladder(begins_m / 0.3))
+        script.keys[0] = replace(
+            key, gait="climb", phase=begins_m / RUNG_M, pose=on_ladder(begins_m / RUNG_M)
+        )
         worker.script = script
     return script.climb(on_rungs(ladder, height_m), speed_mps=speed_mps)
 
@@ -105,6 +107,12 @@ def on_rungs(ladder: Ladder, height_m: float) -> Spot:
     share = height_m / ladder.top_xyz[2]
     back = np.hypot(ladder.top_xyz[0] - ladder.base_xyz[0], ladder.top_xyz[1] - ladder.base_xyz[1])
     return replace(Spot(*ladder.stand_xy, ladder.stand_yaw).ahead(share * float(back)), z=height_m)
+
+
+def come(cast: Cast, worker: Worker, *, upper: Pose | None = None) -> Script:
+    """Let a worker walk to a place in view, carrying or not."""
+    site = cast.site(before_m=2.0, after_m=0.5)
+    return cast.bring(worker, [site.ahead(-2.5), site], speed_mps=cast.between(0.9, 1.5), upper=upper)
 
 
 def at_machine(cast: Cast, worker: Worker, machine: Press | Rollers | Conveyor) -> Script:
@@ -133,11 +141,6 @@ def press_down(cast: Cast, press: Press, at_s: float) -> None:
         _ram(cast, press, float(np.clip((t_s - at_s + 0.35) / 0.35, 0, 0.94)))
 
     cast.cues.at(at_s - 0.4, lambda: cast.cues.keep(press.ram_body, descend, until_s=at_s + 0.1))
-
-
-def press_up(cast: Cast, press: Press) -> None:
-    """The ram goes up, now."""
-    _ram(cast, press, 0.0)
 
 
 def _ram(cast: Cast, press: Press, down: float) -> None:
@@ -188,7 +191,7 @@ def _belt(cast: Cast, conveyor: Conveyor, speed_mps: float) -> Callable[[float],
 def push_along(
     cast: Cast, worker: Worker, trolley: MocapProp, path: Sequence[Spot], *, start_s: float, speed_mps: float
 ) -> Script:
-    """Let a worker walk behind a trolley that is driven along a path from a moment on, hands on its handle."""
+    """Let a worker walk behind a trolley, hands on its handle, that is driven along a path from then on."""
     begin, end = (behind(trolley, spot) for spot in (path[0], path[-1]))
     if cast.opening_s is not None:
         script = Script(begin, height_m=worker.height_m, style=cast.style(worker), pose=PUSH, t_s=start_s)

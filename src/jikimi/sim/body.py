@@ -44,9 +44,8 @@ RANGES_RAD = np.radians([span for _, _, span, _ in _ALL])
 STIFFNESS = np.array([tone for *_, tone in _ALL], dtype=float)
 
 # Points of the body that the truth names, and the body and place (in body heights) where each lies.
-LANDMARKS = ("head", "neck", "pelvis", "l_elbow", "l_hand", "r_elbow", "r_hand") + (
-    "l_hip", "l_knee", "l_foot", "r_hip", "r_knee", "r_foot",
-)  # fmt: skip
+LANDMARKS = ("head", "neck", "pelvis", "l_elbow", "l_hand", "r_elbow", "r_hand",
+             "l_hip", "l_knee", "l_foot", "r_hip", "r_knee", "r_foot")  # fmt: skip
 
 # Lengths as shares of the body's height (Drillis & Contini 1966).
 THIGH, SHANK, ANKLE, FOOT = 0.245, 0.246, 0.039, 0.152
@@ -217,7 +216,7 @@ def colours(clothes: Clothes) -> dict[str, Rgba]:
         return (*rgb, 1.0)
 
     top = solid(clothes.overalls)
-    found = {part: top for part in ("belly", "shoulders")}
+    found = dict.fromkeys(("belly", "shoulders"), top)
     found["torso"] = found["shoulders"] = solid(clothes.vest or clothes.overalls)
     found["band"] = (0.85, 0.87, 0.85, 1.0) if clothes.vest else (*clothes.overalls, 0.0)
     found |= {"face": solid(clothes.skin), "neck": solid(clothes.skin)}

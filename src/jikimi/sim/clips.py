@@ -1,22 +1,21 @@
 """Labelled clips: what `jikimi simulate --clips` makes, and `jikimi prepare` reads.
 
-OUT/annotations.csv                path, behaviour, event times, scene (the split group) and all that was drawn
+OUT/annotations.csv                path, behaviour, event times, scene (the split group), what was drawn
 OUT/<behavior>/<scene>-<n>.mp4     clips of 4 s
 OUT/truth/<scene>-<n>.json         boxes and joints of every worker in every picture
 OUT/.scenes/<scene>.json           rows of the scenes that are done: a run that was cut short goes on
 """
 
-import csv
 import json
-import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from jikimi.errors import SimError
 from jikimi.sim.accidents import ACCIDENTS
+from jikimi.sim.folder import check_folder, write_rows, write_text
 from jikimi.sim.normal import NORMAL, Normal
 from jikimi.sim.picture import Picture, PictureState
 from jikimi.sim.play import Cast
@@ -105,50 +104,11 @@ def simulate_clips(
         if progress:
             progress(done, scenes)
     rows.sort(key=lambda row: row.path)
-    write_csv(out / "annotations.csv", rows)
+    write_rows(out / "annotations.csv", ClipRow, rows)
     counts: dict[str, int] = {}
     for row in rows:
         counts[row.behavior] = counts.get(row.behavior, 0) + 1
     return Summary(out, len(rows), counts)
-
-
-def check_folder(out: Path, settings: dict[str, object]) -> None:
-    """Refuse a folder that holds a simulation made otherwise.
-
-    Raises:
-        SimError: it does, or cannot be written.
-    """
-    path = out / "simulation.json"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            known = json.loads(path.read_text(encoding="utf-8"))
-            if known != settings:
-                raise SimError(f"{out}: holds another simulation ({known}); give another folder")
-            return
-        if any(out.iterdir()):
-            raise SimError(f"{out}: is not empty; give another folder")
-        write_text(path, json.dumps(settings) + "\n")
-    except (OSError, json.JSONDecodeError) as error:
-        raise SimError(f"{out}: {error}; give a folder that can be written") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
-def write_csv(path: Path, rows: list[ClipRow]) -> None:
-    """Write the annotations."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, [field.name for field in fields(ClipRow)])
-        table.writeheader()
-        table.writerows(asdict(row) for row in rows)
-    temporary.replace(path)
 
 
 def make_scene(out: Path, seed: int, clips: int) -> list[ClipRow]:

@@ -54,7 +54,7 @@ class Press:
 
 @dataclass(frozen=True, slots=True)
 class Rollers:
-    """Two rollers that turn inwards. Give both bodies `quats(angle)` to turn them."""
+    """Two rollers that turn inwards, about their bodies' own z from `rest_quat`: the top one forwards."""
 
     name: str
     top_body: str
@@ -65,13 +65,6 @@ class Rollers:
     stand_xy: Xy
     stand_yaw: float
     hands_xyz: Xyz
-
-    def quats(self, angle_rad: float) -> tuple[Quat, Quat]:
-        """Orientation of the top and the bottom roller after in-running by an angle."""
-        half = angle_rad / 2
-        spin = (math.cos(half), 0.0, 0.0, math.sin(half))
-        back = (math.cos(half), 0.0, 0.0, -math.sin(half))
-        return quat_product(self.rest_quat, spin), quat_product(self.rest_quat, back)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +81,6 @@ class Conveyor:
     stand_xy: Xy
     stand_yaw: float
     hands_xyz: Xyz
-
-    def parcel_xyz(self, share: float) -> Xyz:
-        """Where a parcel is after a share of the way (wraps around at 1)."""
-        rest = share % 1.0
-        x, y, z = (
-            (1 - rest) * a + rest * b for a, b in zip(self.belt_start_xyz, self.belt_end_xyz, strict=True)
-        )
-        return (x, y, z)
-
-    def roller_quat(self, angle_rad: float) -> Quat:
-        """Orientation of the head roller after turning with the belt by an angle."""
-        half = angle_rad / 2
-        return quat_product(self.roller_rest_quat, (math.cos(half), 0.0, 0.0, -math.sin(half)))
 
 
 def add_press(spec: mujoco.MjSpec, rng: np.random.Generator, name: str, xy: Xy, yaw_rad: float) -> Press:

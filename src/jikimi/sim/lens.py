@@ -35,18 +35,8 @@ def distort_points(look: CameraLook, xy_N2: npt.ArrayLike) -> Floats:
         radius = radius - error / (1 + 3 * k1 * radius**2)
     swell = np.divide(radius, target, out=np.full_like(target, 1 + k1), where=target > 0)
     shown = half + offset * swell[..., None]
-    return (shown * np.array([look.width_px, look.height_px]) / render_size).astype(np.float32)
-
-
-def distort_boxes(look: CameraLook, xyxy_N4: npt.ArrayLike) -> Floats:
-    """Boxes (left, top, right, bottom) in pixels of the render → the boxes round them in the picture."""
-    left, top, right, bottom = np.moveaxis(np.asarray(xyxy_N4, np.float64), -1, 0)
-    mid_x, mid_y = (left + right) / 2, (top + bottom) / 2
-    # Corners and edge middles: a barrel bends edges outwards, between the corners.
-    xs = np.stack([left, mid_x, right, left, right, left, mid_x, right], axis=-1)
-    ys = np.stack([top, top, top, mid_y, mid_y, bottom, bottom, bottom], axis=-1)
-    points = distort_points(look, np.stack([xs, ys], axis=-1))
-    return np.concatenate([points.min(axis=-2), points.max(axis=-2)], axis=-1)
+    pixels: Floats = (shown * np.array([look.width_px, look.height_px]) / render_size).astype(np.float32)
+    return pixels
 
 
 class Warp:

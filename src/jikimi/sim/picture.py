@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from jikimi.frame import Floats, Image
 from jikimi.sim.caption import CaptionWriter
-from jikimi.sim.lens import Warp, distort_boxes, distort_points
+from jikimi.sim.lens import Warp, distort_points
 from jikimi.sim.look import CameraLook, Light, Sensor, draw_look
 
-__all__ = ["CameraLook", "Picture", "PictureState", "distort_boxes", "distort_points", "draw_look"]
+__all__ = ["CameraLook", "Picture", "PictureState", "distort_points", "draw_look"]
 
 # A camera meters the scene and makes up for part of it, slowly: shares by eye, levels of 0–255.
 _METER_LEVEL = 112.0

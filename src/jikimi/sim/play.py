@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
 from jikimi.sim.furniture import Furniture
-from jikimi.sim.posture import ALL_FOURS, KNEEL_ONE, SIT_FLOOR, STAND, Pose, Style, draw_style
 from jikimi.sim.places import Room
-from jikimi.sim.props import FreeProp
+from jikimi.sim.posture import ALL_FOURS, KNEEL_ONE, SIT_FLOOR, STAND, Pose, Style, draw_style
 from jikimi.sim.script import WALK_MPS, Script, Spot
 from jikimi.sim.stage import Floats, Stage, Worker
 
 # Somebody is at rest below this speed for this long.
 REST_MPS, REST_S = 0.2, 0.3
+
+Thing = TypeVar("Thing")
 
 
 @dataclass(slots=True)
@@ -131,11 +134,7 @@ class Cast:
 
     def inside(self, spot: Spot, *, margin_m: float = 0.5) -> bool:
         """Whether a spot is on the open floor."""
-        area = self.room.floor
-        return (
-            area.x0 + margin_m <= spot.x <= area.x1 - margin_m
-            and area.y0 + margin_m <= spot.y <= area.y1 - margin_m
-        )
+        return self.room.floor.contains(spot.x, spot.y, margin_m=margin_m)
 
     def site(self, *, before_m: float, after_m: float) -> Spot:
         """A place and heading in view, with room to walk before and after it and nobody in the way."""
@@ -167,6 +166,10 @@ class Cast:
         """A number between."""
         return float(self.rng.uniform(low, high))
 
+    def one_of(self, things: Sequence[Thing]) -> Thing:
+        """One of these."""
+        return things[int(self.rng.integers(len(things)))]
+
     # --- props
 
     def hold_between_hands(self, worker: Worker, body: str, *, until_s: float, drop: float = 0.0) -> None:
@@ -192,7 +195,7 @@ class Cast:
     ) -> float:  # fmt: skip
         """Drive a prop along points at a steady speed, heading as the spots say; returns when it is there."""
         times = [start_s]
-        for a, b in zip(points[:-1], points[1:], strict=True):
+        for a, b in pairwise(points):
             times.append(times[-1] + max(a.distance_m(b) / speed_mps, turn_s if a.yaw != b.yaw else 0.02))
         yaws = np.unwrap([p.yaw for p in points])
 
@@ -203,10 +206,6 @@ class Cast:
 
         self.cues.keep(body, drive, until_s=times[-1])
         return times[-1]
-
-    def prop(self, things: Sequence[FreeProp]) -> FreeProp:
-        """One of these props."""
-        return things[int(self.rng.integers(len(things)))]
 
     def any_quat(self) -> Floats:
         """Any way a thing may lie in the air."""
@@ -280,3 +279,10 @@ def _last_stretch(path: Sequence[Spot], length_m: float, speed_mps: float) -> tu
     if len(kept) > 1:
         kept[0] = replace(kept[0], yaw=kept[0].toward(kept[1]))
     return kept, left_m / speed_mps
+
+
+Accident = Callable[[Cast, Worker, list[Worker]], float]
+"""Prepares an accident of a victim, with others; returns when it will have begun, on the stage's clock."""
+
+Activity = Callable[[Cast, Worker, Sequence[Worker]], float]
+"""Lets a worker do something, with others; returns when it is done, on the stage's clock."""

@@ -14,8 +14,6 @@ from jikimi.sim.body import JOINTS, RANGES_RAD
 Angles = npt.NDArray[np.float64]
 
 _PLACE = {name: place for place, name in enumerate(JOINTS)}
-_LEGS = np.array([any(part in name for part in ("hip_", "knee", "ankle")) for name in JOINTS])
-_ARMS = np.array([any(part in name for part in ("shoulder", "elbow")) for name in JOINTS])
 
 # A walking stride (two steps) as a share of body height, and a running one (Perry, Gait Analysis: 0.8).
 STRIDE_WALK, STRIDE_RUN = 0.8, 1.25
@@ -88,7 +86,6 @@ KNEEL_ONE = pose(l_hip_flex=88, l_knee=88, r_hip_flex=-2, r_knee=88, r_ankle=-30
                  both=arms(40, 45), neck_pitch=15)  # fmt: skip
 SIT_FLOOR = pose(both=arms(-18, 8, abduct=16) | legs(92, 28, -10, abduct=8), pitch=-12, spine_pitch=14)
 SIT_CROSSED = pose(both=arms(22, 55) | legs(95, 125, 0, abduct=38), pitch=-5, spine_pitch=18)
-SIT_CHAIR = pose(both=arms(25, 55) | legs(86, 86, 2, abduct=8), spine_pitch=6)
 LIE_BACK = pose(pitch=-88, both=arms(12, 18, abduct=22) | legs(4, 8, -25, abduct=9))
 LIE_FRONT = pose(pitch=88, both=arms(140, 60, abduct=30) | legs(0, 6, -40, abduct=9))
 LIE_WORK = pose(pitch=-86, both=arms(80, 35, abduct=10) | legs(45, 80, 0, abduct=8))  # repairing from below
@@ -128,8 +125,10 @@ def on_ladder(phase: float) -> Pose:
     up = 0.5 + 0.5 * np.sin(turn)
     return pose(
         pitch=6, busy_arms=True, spine_pitch=4,
-        l_shoulder_flex=95 + 45 * up, l_elbow=70 - 45 * up, r_shoulder_flex=140 - 45 * up, r_elbow=25 + 45 * up,
-        l_hip_flex=25 + 50 * (1 - up), l_knee=30 + 60 * (1 - up), r_hip_flex=25 + 50 * up, r_knee=30 + 60 * up,
+        l_shoulder_flex=95 + 45 * up, l_elbow=70 - 45 * up,
+        r_shoulder_flex=140 - 45 * up, r_elbow=25 + 45 * up,
+        l_hip_flex=25 + 50 * (1 - up), l_knee=30 + 60 * (1 - up),
+        r_hip_flex=25 + 50 * up, r_knee=30 + 60 * up,
         both={"shoulder_abduct": 10, "ankle": 10, "hip_abduct": 6},
     )  # fmt: skip
 

@@ -23,7 +23,7 @@ DARK: Rgb = (0.14, 0.14, 0.15)
 
 @dataclass(frozen=True, slots=True)
 class FreeProp:
-    """A body with a free joint. Weightless (gravcomp) while parked: see `release`."""
+    """A body with a free joint. Weightless (gravcomp) until `Stage.put` puts it somewhere."""
 
     name: str
     body: str
@@ -64,21 +64,6 @@ class HookLoad:
     def load_centre_m(self) -> float:
         """How far below the origin the load's centre hangs."""
         return self.cable_m + self.half_m[2]
-
-
-def release(
-    model: mujoco.MjModel, data: mujoco.MjData, prop: FreeProp, position: Xyz, quat: tuple[float, ...]
-) -> None:
-    """Put a free prop somewhere, at rest, with its weight switched on."""
-    _set_free(model, data, prop, position, quat)
-    model.body_gravcomp[model.body(prop.body).id] = 0.0
-
-
-def park(model: mujoco.MjModel, data: mujoco.MjData, prop: FreeProp) -> None:
-    """Take a free prop out of sight and make it weightless."""
-    body = model.body(prop.body).id
-    _set_free(model, data, prop, tuple(model.body_pos[body]), (1.0, 0.0, 0.0, 0.0))
-    model.body_gravcomp[body] = 1.0
 
 
 def add_crate(spec: mujoco.MjSpec, rng: np.random.Generator, name: str) -> FreeProp:
@@ -238,13 +223,6 @@ def _free_body(spec: mujoco.MjSpec, name: str) -> Body:
 
 def _mocap_body(spec: mujoco.MjSpec, name: str) -> Body:
     return spec.worldbody.add_body(name=name, pos=_parked(spec), mocap=True)
-
-
-def _set_free(
-    model: mujoco.MjModel, data: mujoco.MjData, prop: FreeProp, position: Xyz, quat: tuple[float, ...]
-) -> None:  # fmt: skip
-    joint = data.joint(prop.joint)
-    joint.qpos[:3], joint.qpos[3:], joint.qvel[:] = position, quat, 0.0
 
 
 def _add_guard(body: Body, look: Look) -> None:

@@ -22,7 +22,6 @@ __all__ = ["Area", "Bay", "LightRegime", "Room", "RoomKind", "add_room"]
 
 RING_M = 2.7
 """Depth of the ring of bays around the open floor: the deepest machine (a ladder and its tank) fits."""
-TRUCK_BAY_M = 6.4
 _FREE_BAYS = 4  # press, rollers or conveyor, ladder, platform
 
 _ANYWHERE: tuple[Clutter, ...] = (

@@ -92,7 +92,9 @@ def build_scene(seed: int) -> Scene:
     view = View(f"{CAMERA}-{number}", views[number])
     places = _stations(furniture).items()
     shown = frozenset(
-        name for name, points in places if projection.visible(stage, points, ignore=set()).mean() > SHOWN_SHARE
+        name
+        for name, points in places
+        if projection.visible(stage, points, ignore=set()).mean() > SHOWN_SHARE
     )
     return Scene(
         f"sim-{seed:06d}", seed, room, furniture, look, view, model, stage, projection, shown,
@@ -121,8 +123,12 @@ def _choose_camera(
     for number in range(CAMERAS):
         projection = Projection.of(stage.model, f"{CAMERA}-{number}", look.render_size_px)
         share = float(projection.visible(stage, _floor_points(room), ignore=set()).mean())
-        stations = float(np.mean([projection.visible(stage, points, ignore=set()).mean() for points in places]))
-        seen.append((min(share / ENOUGH_FLOOR, 1.0) + min(stations / ENOUGH_STATIONS, 1.0), -number, projection))
+        stations = float(
+            np.mean([projection.visible(stage, points, ignore=set()).mean() for points in places])
+        )
+        seen.append(
+            (min(share / ENOUGH_FLOOR, 1.0) + min(stations / ENOUGH_STATIONS, 1.0), -number, projection)
+        )
         if seen[-1][0] >= 2:
             break
     _, number, projection = max(seen, key=lambda found: found[:2])
@@ -170,7 +176,9 @@ def _hang_camera(
         # As wide as it takes to see the floor around the middle, and wider.
         fovy = np.degrees(2 * np.arctan(rng.uniform(1.7, 3.7) / distance))
     fovy = float(np.clip(fovy * (0.85 if wide else 1.0), 34, 82))
-    spec.worldbody.add_camera(name=f"{CAMERA}-{number}", pos=position, quat=_looking(position, aim, rng), fovy=fovy)
+    spec.worldbody.add_camera(
+        name=f"{CAMERA}-{number}", pos=position, quat=_looking(position, aim, rng), fovy=fovy
+    )
     return view
 
 

@@ -6,7 +6,7 @@ from 1 (tense) to 0 (limp); contact does the rest. Getting up blends from where 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -16,6 +16,7 @@ from jikimi.sim.body import JOINTS, LANDMARKS, STIFFNESS, Clothes, colours
 from jikimi.sim.script import Posed, Script
 
 Floats = npt.NDArray[np.float64]
+Numbers = Sequence[float] | Floats
 
 # Seconds a physics step, and steps between two looks at the scripts: above 5 ms a struck arm rings.
 STEP_S, STEPS_A_TICK = 0.004, 4
@@ -114,11 +115,9 @@ class Stage:
         self.workers = {name: Worker(model, name, height_m=height) for name, height in workers}
         self.t_s = 0.0
         self.physics = False
-        self.free: dict[str, int] = {}
         self._pushes: list[tuple[int, Floats, float]] = []
         self._before: Floats = self.data.qpos.copy()
         mujoco.mj_forward(model, self.data)
-        self.start: Floats = self.data.qpos.copy()
 
     def reset(self) -> None:
         """Put everything back to where it was built, and the time to 0."""
@@ -139,7 +138,7 @@ class Stage:
 
     def let_go(self, worker: Worker, tone: Over, *, target: Floats | None = None, balance: Over | None = None,
                grips: Sequence[Grip] = ()) -> Muscles:  # fmt: skip
-        """Hand a worker over to physics, with the speed it has. Muscles pull to `target` or where they are."""
+        """Hand a worker over to physics. Muscles pull to `target`, by default to where they are."""
         if target is None:
             target = self.data.qpos[worker.angles_q].copy()
         stood = self.data.qpos[worker.root_q].copy()
@@ -154,12 +153,12 @@ class Stage:
         worker.rising = Rising(root, angles, self.t_s, seconds)
         worker.muscles, worker.script = None, script
 
-    def push(self, worker: Worker, part: str, force_N: Sequence[float], *, seconds: float) -> None:
+    def push(self, worker: Worker, part: str, force_N: Numbers, *, seconds: float) -> None:
         """Push a part of a body in world directions for a while."""
         self._pushes.append((worker.body(part), np.asarray(force_N, float), self.t_s + seconds))
 
-    def put(self, body: str, pos: Sequence[float], *, yaw: float = 0.0, quat: Sequence[float] | None = None,
-            velocity: Sequence[float] = (0, 0, 0), spin: Sequence[float] = (0, 0, 0)) -> None:  # fmt: skip
+    def put(self, body: str, pos: Numbers, *, yaw: float = 0.0, quat: Numbers | None = None,
+            velocity: Numbers = (0, 0, 0), spin: Numbers = (0, 0, 0)) -> None:  # fmt: skip
         """Put a free or a mocap body somewhere (m, rad), a free one with a speed (m/s, rad/s)."""
         turned = quat if quat is not None else (np.cos(yaw / 2), 0, 0, np.sin(yaw / 2))
         found = self.model.body(body)
@@ -174,7 +173,7 @@ class Stage:
         self.data.qvel[v : v + 6] = [*velocity, *spin]
 
     def park(self, body: str) -> None:
-        """Take a free or a mocap body off the stage, to where it was built; a free one weighs nothing there."""
+        """Take a body off the stage, to where it was built; a free one weighs nothing there."""
         found = self.model.body(body)
         self.put(body, self.model.body_pos[found.id])
         self.model.body_gravcomp[found.id] = 1
@@ -207,6 +206,13 @@ class Stage:
         return float(np.linalg.norm(velocity[3:]) + 0.15 * np.linalg.norm(velocity[:3]))
 
     # --- time
+
+    def rest(self) -> None:
+        """Stop physics: nothing moves and nothing touches any more, until something is let go or woken."""
+        self.physics = False
+        # What is left of them would be taken for the speed and the contacts of the next accident's beginning.
+        self.data.qvel[:] = 0
+        self.data.ncon = 0
 
     def advance(self, to_s: float, control: Callable[[float], None]) -> None:
         """Go on to a moment; `control` is asked every tick (16 ms of physics) what happens next."""

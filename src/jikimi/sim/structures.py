@@ -33,17 +33,8 @@ class Ladder:
     body: str
     base_xyz: Xyz
     top_xyz: Xyz
-    lean_rad: float
-    rung_step_m: float
-    rungs: int
     stand_xy: Xy
     stand_yaw: float
-
-    def rung_xyz(self, rung: int) -> Xyz:
-        """The middle of a rung, counted from 1 at the foot."""
-        share = rung * self.rung_step_m / math.dist(self.base_xyz, self.top_xyz)
-        x, y, z = (a + share * (b - a) for a, b in zip(self.base_xyz, self.top_xyz, strict=True))
-        return (x, y, z)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +77,7 @@ def add_ladder(
         add_box(body, (0.045, 0.44, 0.035), (-back * share, 0, height_m * share), look, solid=False)
     top = place(xy, yaw_rad, (-back, 0))
     return Ladder(
-        name, name, (*xy, 0.0), (*top, height_m), math.atan(LADDER_LEAN), RUNG_STEP_M, rungs,
+        name, name, (*xy, 0.0), (*top, height_m),
         place(xy, yaw_rad, (0.38, 0)), yaw_rad + math.pi,
     )  # fmt: skip
 

@@ -98,7 +98,7 @@ def _struggle(cast: Cast, poses: tuple[Pose, ...], *, until_s: float) -> Callabl
 
     def target(s: float) -> Floats:
         if s > until_s:
-            return _SLUMP.angles_J + np.radians(3) * np.sin(2 * s)
+            return np.asarray(_SLUMP.angles_J + np.radians(3) * np.sin(2 * s))
         place = int(np.searchsorted(times, s % times[-1]))
         tremble = np.radians(5) * np.sin(2 * np.pi * shakes * s + np.arange(len(_SLUMP.angles_J)))
         return np.asarray(order[min(place, len(order) - 1)].angles_J + tremble)

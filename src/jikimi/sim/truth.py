@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jikimi.sim.body import LANDMARKS
+from jikimi.sim.folder import write_text
 from jikimi.sim.lens import distort_points
 from jikimi.sim.look import CameraLook
 from jikimi.sim.render import Projection
@@ -60,7 +61,4 @@ def write_truth(path: Path, witness: Witness, *, camera: str, seed: int, victim:
         "joints": list(LANDMARKS),
         "pictures": witness.pictures,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, json.dumps(document, separators=(",", ":")))

@@ -18,7 +18,9 @@ from jikimi.frame import Floats, Image
 from jikimi.preprocess import Preprocess
 from jikimi.sampling import Indices
 from jikimi.train import augment, film
+from jikimi.train.located import CELL_PX
 from jikimi.train.memory import FrameMemory
+from jikimi.train.places import Geometry, cells_of
 from jikimi.train.recipes import Recipe
 
 
@@ -40,13 +42,15 @@ class Run(NamedTuple):
     """Consecutive frames of a clip, float32 (N, depth, H, W), and the windows among them.
 
     `places_WT` are the windows' frames as places among the N; windows that share a bag share a label, which
-    is true of at least one of them.
+    is true of at least one of them. `cells_NHW` is what each cell of the encoder's map shows, empty where the
+    recipe asks for no places.
     """
 
     frames_NCHW: Tensor
     places_WT: Tensor
     labels_W: Tensor
     bags_W: Tensor
+    cells_NHW: Tensor
 
 
 def read_frame(manifest: Manifest, row: ManifestRow, index: int) -> Image:
@@ -191,11 +195,29 @@ class CustomData(Dataset[tuple[Tensor, int]]):
         shown = times.shown if times.fresh else shown
         if recipe.augment:
             once, back = np.unique(shown, return_inverse=True)
-            run = film.film(np.stack([self._read(row, i) for i in once.tolist()])[back], preprocess, rng)
+            pictures = np.stack([self._read(row, i) for i in once.tolist()])[back]
+            run, geometry = film.film(pictures, preprocess, rng)
         else:
             run = np.stack([self._fitted(row, i) for i in shown.tolist()])
+            geometry = Geometry.fitted(preprocess, height=row.height_px, width=row.width_px)
         frames = preprocess.compose(run, before=len(shown) - len(times.shown))
-        return Run(torch.from_numpy(frames), *self._windows_in(position, times))
+        cells = self._cells(row, times.shown, geometry)
+        return Run(torch.from_numpy(frames), *self._windows_in(position, times), cells)
+
+    def _cells(self, row: ManifestRow, frames_N: Indices, geometry: Geometry) -> Tensor:
+        """What each cell of the map shows, int64 (N, h, w); (N, 0, 0) where nobody asks."""
+        recipe = self.recipe
+        if recipe.pool != "located":
+            return torch.empty((len(frames_N), 0, 0), dtype=torch.int64)
+        cells = cells_of(
+            row, frames_N, geometry,
+            grid=(-(-recipe.height_px // CELL_PX), -(-recipe.width_px // CELL_PX)),
+            cell_px=CELL_PX,
+            label=self.manifest.class_index(row),
+            normal=behaviors_.normal_index(self.manifest.behaviors),
+            nothing=len(self.manifest.behaviors),
+        )  # fmt: skip
+        return torch.from_numpy(cells)
 
     def _timed(self, row: ManifestRow) -> bool:
         """Whether each window's own class is known."""

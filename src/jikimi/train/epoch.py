@@ -41,6 +41,7 @@ class RunBatch(NamedTuple):
     """Runs one after the other: frames float32 (ΣN, depth, H, W), and the windows of all of them.
 
     Places (W, T) count through the frames, bags (W,) through the batch; `runs_W` says which run each is of.
+    `cells_NHW` is as in `Run`.
     """
 
     frames_NCHW: Tensor
@@ -48,6 +49,7 @@ class RunBatch(NamedTuple):
     labels_W: Tensor
     bags_W: Tensor
     runs_W: Tensor
+    cells_NHW: Tensor
 
 
 class RunDraws(Dataset[Run]):
@@ -80,6 +82,7 @@ def collate_runs(runs: Sequence[Run]) -> RunBatch:
         torch.cat([run.labels_W for run in runs]),
         torch.cat([run.bags_W + int(first) for run, first in zip(runs, bags, strict=False)]),
         torch.cat([torch.full((len(run.labels_W),), i) for i, run in enumerate(runs)]),
+        torch.cat([run.cells_NHW for run in runs]),
     )
 
 

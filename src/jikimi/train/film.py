@@ -4,7 +4,7 @@ What is drawn holds for the whole run, as in `augment`; what a camera does from 
 that changes, shaking, dropped frames) is drawn for each of them, since differences of frames show it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -18,6 +18,7 @@ from jikimi.frame import Floats, Image
 from jikimi.preprocess import Preprocess
 from jikimi.sampling import Indices
 from jikimi.train import augment
+from jikimi.train.places import Geometry
 
 # Side of the part that is seen, as a share of the picture's: below 1 it is a crop, above there is a margin.
 SIDE_RANGE = (0.65, 1.25)
@@ -79,9 +80,9 @@ def onset_frame(event: EventSpan | None, rate_hz: float) -> int | None:
     return None if event is None else int(event.start_s * rate_hz)
 
 
-def film(frames_THWC: Image, preprocess: Preprocess, rng: np.random.Generator) -> Image:
-    """Augment a run and fit it, uint8 (T, H, W, C) → uint8 (T, height_px, width_px, C)."""
-    seen = _view(frames_THWC, preprocess.inner(*frames_THWC.shape[1:3]), rng)
+def film(frames_THWC: Image, preprocess: Preprocess, rng: np.random.Generator) -> tuple[Image, Geometry]:
+    """Augment and fit a run, uint8 (T, H, W, C) → uint8 (T, height_px, width_px, C), and what went where."""
+    seen, inner = _view(frames_THWC, preprocess.inner(*frames_THWC.shape[1:3]), rng)
     seen = _lit(seen, rng)
     if rng.random() < ERASE:
         seen = _erased(seen, rng)
@@ -91,10 +92,12 @@ def film(frames_THWC: Image, preprocess: Preprocess, rng: np.random.Generator) -
         packed = torch.from_numpy(seen).permute(0, 3, 1, 2)
         packed = augment.recompress(packed, quality=int(rng.integers(15, 60)))
         seen = np.ascontiguousarray(packed.permute(0, 2, 3, 1).numpy())
-    return _letterbox(seen, preprocess)
+    left, top = (preprocess.width_px - seen.shape[2]) // 2, (preprocess.height_px - seen.shape[1]) // 2
+    geometry = replace(inner, start_x=inner.start_x + left, start_y=inner.start_y + top)
+    return _letterbox(seen, preprocess), geometry
 
 
-def _view(frames_THWC: Image, size: tuple[int, int], rng: np.random.Generator) -> Image:
+def _view(frames_THWC: Image, size: tuple[int, int], rng: np.random.Generator) -> tuple[Image, Geometry]:
     """A part of the picture, or the picture in a margin, perhaps mirrored or blurred: uint8 (T, *size, C)."""
     height, width = frames_THWC.shape[1:3]
     side, stretch = float(rng.uniform(*SIDE_RANGE)), float(np.exp(rng.uniform(-STRETCH, STRETCH)))
@@ -112,11 +115,15 @@ def _view(frames_THWC: Image, size: tuple[int, int], rng: np.random.Generator) -
             (columns.out, rows.out), PillowImage.Resampling.BILINEAR, box=(left, top, end, bottom)
         )
         out[:] = np.asarray(picture.filter(blur) if blur else picture).reshape(out.shape)
-    seen = seen[:, :, ::-1] if rng.random() < augment.FLIP else seen
+    flip = rng.random() < augment.FLIP
+    seen = seen[:, :, ::-1] if flip else seen
+    across, down_ = columns.within(pixels=width), rows.within(pixels=height)
+    start_x, size_x = (columns.out - across[0], -across[1]) if flip else across
+    geometry = Geometry(start_x + columns.before, size_x, down_[0] + rows.before, down_[1])
     margins = ((0, 0), (rows.before, rows.after), (columns.before, columns.after), (0, 0))
     if rng.random() < 0.5:
-        return np.pad(seen, margins, mode="edge")
-    return np.pad(seen, margins, constant_values=int(rng.integers(40, 200)))
+        return np.pad(seen, margins, mode="edge"), geometry
+    return np.pad(seen, margins, constant_values=int(rng.integers(40, 200))), geometry
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,11 @@ class _Part:
         inner = max(1, round(out / side))
         before = round(place * (out - inner))
         return cls(0.0, pixels, inner, before, out - inner - before)
+
+    def within(self, *, pixels: int) -> tuple[float, float]:
+        """Where the picture's own sides lie on what is seen: start and size, in pixels of it, no margins."""
+        scale = self.out / (self.stop - self.start)
+        return -self.start * scale, pixels * scale
 
     def moved(self, by: float, *, pixels: int) -> tuple[float, float]:
         """Start and end of what is seen after the camera moved, kept inside the picture."""

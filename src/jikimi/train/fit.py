@@ -230,6 +230,7 @@ def _trainer(records: Records, *, device: Device, epochs: int) -> L.Trainer:
     world = int(os.environ.get("WORLD_SIZE", "1"))
     half = kind == "cuda" and torch.cuda.is_bf16_supported()
     return L.Trainer(
+        gradient_clip_val=records.origin.recipe.clip_norm or None,
         accelerator=kind,
         devices=local,
         num_nodes=max(1, world // local),

@@ -30,6 +30,7 @@ from jikimi.train.epoch import (
     run_refs,
 )
 from jikimi.train.features import ClipFeatures
+from jikimi.train.located import place_loss
 from jikimi.train.model import CHUNK, CNNLSTM, pool_windows
 from jikimi.train.recipes import Recipe, Stage
 
@@ -201,15 +202,16 @@ class Learner(L.LightningModule):
     def training_step(self, batch: Batch | RunBatch, batch_idx: int) -> Tensor:
         """Cross-entropy over bags; by runs each run counts the same, however many bags it has."""
         if isinstance(batch, RunBatch):
-            logits, targets, classes, shares = self._predict_runs(batch)
+            logits, targets, classes, shares, located = self._predict_runs(batch)
         else:
             logits, targets, classes = self._predict(*batch)
             shares = torch.ones(len(classes), device=logits.device)
+            located = torch.zeros((), device=logits.device)
         losses = functional.cross_entropy(
             logits.float(), targets, weight=self._class_weights(), reduction="none",
             label_smoothing=self.recipe.label_smoothing,
         )  # fmt: skip
-        total = (losses * shares).sum()
+        total = (losses * shares).sum() + located * shares.sum()
         if not torch.isfinite(total):
             raise TrainError(
                 f"the loss became {total.item()} in epoch {self.epoch + 1}, step {batch_idx + 1}; {LOWER_LR}"
@@ -219,9 +221,14 @@ class Learner(L.LightningModule):
         size = self._global_size(round(float(shares.sum())))
         return total * self.trainer.world_size / max(1, size)
 
-    def _predict_runs(self, batch: RunBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Logits and targets of bags (B, C), their classes (B,), and each one's share of its run (B,)."""
-        features = self.model.encode(batch.frames_NCHW)
+    def _predict_runs(self, batch: RunBatch) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Logits and targets of bags (B, C), classes (B,), shares of their runs (B,), loss of places."""
+        if self.recipe.pool == "located":
+            features, cells = self.model.encode_located(batch.frames_NCHW)
+            located = place_loss(cells, batch.cells_NHW, normal=self.normal)
+        else:
+            features = self.model.encode(batch.frames_NCHW)
+            located = torch.zeros((), device=features.device)
         windows_WC = self.model.classify(features[batch.places_WT])
         first = _first_of_each(batch.bags_W)
         classes, runs = batch.labels_W[first], batch.runs_W[first]
@@ -230,7 +237,7 @@ class Learner(L.LightningModule):
             parts = torch.split(windows_WC, torch.bincount(batch.bags_W).tolist())
             logits = torch.stack([pool_windows(part, self.normal) for part in parts])
         targets = functional.one_hot(classes, self.n_classes).float()
-        return logits, targets, classes, 1 / torch.bincount(runs)[runs]
+        return logits, targets, classes, 1 / torch.bincount(runs)[runs], located
 
     def _predict(self, inputs: Tensor, labels: Tensor, bags: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         ids, inverse = torch.unique_consecutive(bags, return_inverse=True)

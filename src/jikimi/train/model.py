@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from jikimi.errors import TrainError
 from jikimi.preprocess import Preprocess
+from jikimi.train.located import COMPACT, Located
 from jikimi.train.recipes import Head, Part, Pool
 
 # Sizes of the origin (pranoyr/cnn-lstm): projection 300, LSTM 256 in three layers, then 128.
@@ -49,7 +50,7 @@ class CNNLSTM(nn.Module):
         fc_dim: int = FC_DIM,
     ) -> None:
         super().__init__()
-        self.encoder = create_encoder(backbone, depth=depth, pool=pool)
+        self.encoder = create_encoder(backbone, depth=depth, pool=pool, n_classes=n_classes)
         self.depth, self.head, self.feature_dim = depth, head, feature_dim
         self.backbone_dim = _output_dim(self.encoder) if pool == "avg" else _tried_dim(self.encoder, depth)
         # An encoder's outputs lie around 23 ± 3, or 0.04: without this, one step of the projection throws
@@ -100,6 +101,12 @@ class CNNLSTM(nn.Module):
     def encode(self, pictures_NCHW: Tensor) -> Tensor:
         """Pictures, float (N, depth, H, W) → features, float (N, D)."""
         return self.project_features(self.backbone_features(pictures_NCHW))
+
+    def encode_located(self, pictures_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures → features (N, D) and what each cell shows, logits (N, C + 1, h, w): `located` alone."""
+        assert isinstance(self.encoder, Located)
+        outputs, cells_NCHW = self.encoder.look(pictures_NCHW)
+        return self.project_features(outputs), cells_NCHW
 
     def project_features(self, outputs: Tensor) -> Tensor:
         """Encoder outputs, float (…, F) → features, float (…, D)."""
@@ -183,18 +190,23 @@ def to_device(module: nn.Module, device: torch.device) -> nn.Module:
     return module.to(device).to(memory_format=torch.channels_last)
 
 
-def create_encoder(backbone: str, *, depth: int = 3, pool: Pool = "avg") -> nn.Module:
+def create_encoder(backbone: str, *, depth: int = 3, pool: Pool = "avg", n_classes: int = 0) -> nn.Module:
     """A timm encoder of pictures with `depth` channels, without classifier, randomly initialised.
 
-    A person is a few pixels of the picture, which average pooling drowns: `max` and `catavgmax` do not.
+    A person is a few pixels of the picture, which average pooling drowns: `max` and `catavgmax` do not, and
+    `located` learns besides what each place shows (`Located`).
 
     Raises:
         TrainError: timm knows no such encoder, or it cannot pool so.
     """
+    if pool == "located" and backbone == COMPACT:
+        return Located(backbone, depth=depth, n_classes=n_classes)
     if not timm.is_model(backbone):
         near = get_close_matches(backbone, timm.list_models())
         hint = f"; did you mean one of {', '.join(near)}?" if near else ""
         raise TrainError(f"--backbone {backbone!r} is no timm encoder{hint}")
+    if pool == "located":
+        return Located(backbone, depth=depth, n_classes=n_classes)
     # timm's `fast` pooling is a plain maximum, which ONNX has too.
     options: dict[str, Any] = {} if pool == "avg" else {"global_pool": f"fast{pool}"}
     try:

@@ -13,8 +13,8 @@ Sampling = Literal["even", "timed"]
 Part = Literal["head", "last", "all"]
 """What a stage trains: all but the encoder (on cached features), with its last stage too, or everything."""
 
-Pool = Literal["avg", "max", "catavgmax"]
-"""How the encoder's map becomes one vector: average, maximum, or both side by side."""
+Pool = Literal["avg", "max", "catavgmax", "located"]
+"""How the encoder's map becomes a vector: average, maximum, both side by side, or both and what is where."""
 
 Head = Literal["lstm", "mean", "last"]
 """What reads a window: the LSTM; or, to compare with, its mean or its last frame and no LSTM."""
@@ -45,6 +45,7 @@ class Recipe:
     `span` above 0 trains stages on pictures by runs: so many consecutive frames of a clip are encoded once,
     and every window among them, `run_stride` frames apart, learns its own label. `batch_size` counts runs.
     `ema` is the decay of the averaged weights that are judged and kept; 0 keeps the last ones.
+    `clip_norm` bounds the norm of a step's gradient; 0 does not.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Recipe:
     span: int = 0
     run_stride: int = 1
     ema: float = 0.0
+    clip_norm: float = 0.0
 
     def __post_init__(self) -> None:
         counts = {
@@ -118,6 +120,8 @@ class Recipe:
     def _check_runs(self) -> None:
         if not 0 <= self.ema < 1:
             raise TrainError(f"recipe {self.name!r}: ema {self.ema} must be from 0 to below 1")
+        if self.clip_norm < 0:
+            raise TrainError(f"recipe {self.name!r}: clip_norm {self.clip_norm} must be 0 or more")
         if not self.span:
             return
         if self.span < self.window:
@@ -167,7 +171,8 @@ def edge(*, weights: str = "imagenet", backbone: str | None = None) -> Recipe:
     """A light encoder on time-based windows around the event, made for watching on a CPU.
 
     With pretrained weights: colours; head on the cache, then the last stage, then all. Without: brightness
-    and its change, all at once from the beginning, since a random encoder says nothing that can be read.
+    and its change, all at once from the beginning, since a random encoder says nothing that can be read; and
+    where clips carry the places of people, as simulated ones do, these are learned too.
     """
     recipe = Recipe(
         name="edge",
@@ -192,18 +197,22 @@ def edge(*, weights: str = "imagenet", backbone: str | None = None) -> Recipe:
         return recipe
     return replace(
         recipe,
-        backbone=backbone or "mobilenetv4_conv_small_050",
-        stages=(Stage("all", 14, 2e-3),),
+        backbone=backbone or "compact",
+        stages=(Stage("all", 16, 3e-3),),
         height_px=96,
         width_px=128,
         inputs="motion",
         lags=(1, 4),
-        pool="catavgmax",
+        pool="located",
+        batch_size=12,
+        label_smoothing=0.05,
+        dropout=0.1,
+        clip_norm=5.0,
         feature_dim=128,
         hidden_dim=128,
         lstm_layers=1,
         fc_dim=64,
-        span=24,
+        span=20,
         run_stride=2,
         schedule="one-cycle",
         warm_up_epochs=1,
