@@ -3,8 +3,8 @@
 uv run --all-extras python benchmarks/transfer.py SIM REAL --out DIR [--epochs 5] [--only NAME ...]
 
 SIM and REAL are prepared sets. Every run trains on SIM alone, from random weights and the same seed, and is
-judged on the validation scenes of SIM and on all of REAL, which nothing is chosen on. A finished run is kept in
-DIR and not made again.
+judged on the validation scenes of SIM and on all of REAL, which nothing is chosen on. A finished run is kept
+in DIR and not made again.
 """
 
 import argparse
@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import machine
 import numpy as np
 
+import machine
 from jikimi import sampling
 from jikimi.bundle import Scorer
 from jikimi.data.manifest import Manifest, read_manifest
@@ -57,7 +57,9 @@ def main() -> None:
     options = parser.parse_args()
     rows = []
     for name in options.only:
-        row = run(name, options.sim, options.real, options.out / name.replace(" ", "-"), epochs=options.epochs)
+        row = run(
+            name, options.sim, options.real, options.out / name.replace(" ", "-"), epochs=options.epochs
+        )
         rows.append(row)
         print(json.dumps(row), flush=True)
     options.json.write_text(json.dumps({"machine": machine.describe(), "rows": rows}, indent=1) + "\n")
@@ -71,7 +73,13 @@ def run(name: str, sim: Path, real: Path, out: Path, *, epochs: int) -> dict[str
         return found
     recipe = replace(with_options(edge(weights="none"), epochs=epochs), **VARIANTS[name])
     start = time.monotonic()
-    fit(sim, out, recipe, resume=(out / "last.pth").exists(), say=lambda line: print(f"  {name}: {line}", flush=True))
+    fit(
+        sim,
+        out,
+        recipe,
+        resume=(out / "last.pth").exists(),
+        say=lambda line: print(f"  {name}: {line}", flush=True),
+    )
     seconds = time.monotonic() - start
     scorer = TorchScorer(load_checkpoint(out / BEST))
     found = {"name": name, "epochs": epochs, "train_s": round(seconds)}
@@ -84,9 +92,13 @@ def judge_sim(scorer: Scorer, manifest: Manifest) -> dict[str, Any]:
     """Accuracy and macro-F1 on the validation scenes of the simulation."""
     rows = manifest.select("val")
     normal = scorer.card.normal_index
-    pooled = [pool_windows(score.score_clip(scorer, manifest, row, stride=2).logits_WC, normal) for row in rows]
+    pooled = [
+        pool_windows(score.score_clip(scorer, manifest, row, stride=2).logits_WC, normal) for row in rows
+    ]
     labels = [score.class_index(scorer.card, row) for row in rows]
-    report = clip_report(np.stack(pooled), labels, behaviors=scorer.card.keys, groups=[row.group for row in rows])
+    report = clip_report(
+        np.stack(pooled), labels, behaviors=scorer.card.keys, groups=[row.group for row in rows]
+    )
     accident = [int(np.argmax(p) != normal) == int(y != normal) for p, y in zip(pooled, labels, strict=True)]
     return {
         "sim_clips": len(rows),
@@ -116,13 +128,15 @@ def judge_real(scorer: Scorer, manifest: Manifest) -> dict[str, Any]:
             continue
         ends = np.rint(stream.times_s * row.rate_hz).astype(int)
         shows = [
-            sampling.shows_event(row.event, last=int(end), length=card.window, rate_hz=row.rate_hz) for end in ends
+            sampling.shows_event(row.event, last=int(end), length=card.window, rate_hz=row.rate_hz)
+            for end in ends
         ]
         falls.append(accident[[bool(s) for s in shows]])
     found = [
         report.n_found
         for theta in alarms.THETAS
-        if (report := alarms.judge(streams, truths, card.rule.with_theta(theta), by_behavior=False)).n_false <= 1
+        if (report := alarms.judge(streams, truths, card.rule.with_theta(theta), by_behavior=False)).n_false
+        <= 1
     ]
     return {
         "real_auroc": round(auroc(np.concatenate(falls), np.concatenate(normals)), 3),

@@ -26,7 +26,9 @@ def strip(root: Path, row: dict[str, str]) -> Image.Image:
     for column, moment in enumerate(moments):
         picture = Image.fromarray(frames[moment].image_HWC).resize((WIDTH_PX, HEIGHT_PX))
         sheet.paste(picture, (column * WIDTH_PX, CAPTION_PX))
-    ImageDraw.Draw(sheet).text((4, 2), f"{row['behavior']}: {row['kind']} ({row['room']}, {row['camera']})", "black")
+    ImageDraw.Draw(sheet).text(
+        (4, 2), f"{row['behavior']}: {row['kind']} ({row['room']}, {row['camera']})", "black"
+    )
     return sheet
 
 
@@ -48,7 +50,10 @@ def main() -> None:
                     rows[key] = row
     strips = [np.asarray(strip(arguments.clips, row)) for _, row in sorted(rows.items())]
     strips += [np.full_like(strips[0], 255)] * (-len(strips) % arguments.columns)
-    lines = [np.concatenate(strips[i : i + arguments.columns], axis=1) for i in range(0, len(strips), arguments.columns)]
+    lines = [
+        np.concatenate(strips[i : i + arguments.columns], axis=1)
+        for i in range(0, len(strips), arguments.columns)
+    ]
     Image.fromarray(np.concatenate(lines)).save(arguments.out, quality=80)
 
 

@@ -30,7 +30,9 @@ def row_with(folder: Path, truth: dict[str, Any] | None, *, event: EventSpan | N
     if truth is not None:
         (folder / "truth").mkdir()
         (folder / "truth" / "clip.json").write_text(json.dumps(truth))
-    return replace(row, source=str(folder / "hit" / "clip.mp4"), extra=json.dumps({"truth": "truth/clip.json"}))
+    return replace(
+        row, source=str(folder / "hit" / "clip.mp4"), extra=json.dumps({"truth": "truth/clip.json"})
+    )
 
 
 def truth_of(*, victim: str | None, seconds: float = 4.0) -> dict[str, Any]:
@@ -68,7 +70,9 @@ def test_clip_without_boxes_says_nothing_and_a_lost_truth_is_told(tmp_path: Path
         boxes_of(row_with(tmp_path, None))
     (tmp_path / "truth").mkdir()
     (tmp_path / "truth" / "clip.json").write_text("{torn")
-    lost = replace(manifest.rows[0], source=str(tmp_path / "hit" / "clip.mp4"), extra='{"truth": "truth/clip.json"}')
+    lost = replace(
+        manifest.rows[0], source=str(tmp_path / "hit" / "clip.mp4"), extra='{"truth": "truth/clip.json"}'
+    )
     with pytest.raises(DataError, match="damaged"):
         boxes_of(lost)
 

@@ -40,8 +40,6 @@ def test_pushed_worker_falls_the_way_it_is_pushed(yaw: float, turn: float) -> No
     assert (mark(stage, worker, "head") - mark(stage, worker, "l_foot")) @ way > 0.5
 
 
-# Remove the mark when `body` excludes contacts between chest and thighs: they overlap in a standing body.
-@pytest.mark.xfail(reason="belly and thighs push each other apart, which rolls every fall over", strict=True)
 @pytest.mark.parametrize("yaw", [0.0, 2.0])
 @pytest.mark.parametrize(("turn", "face_down"), [(0.0, True), (np.pi, False)])
 def test_pushed_worker_lands_on_the_side_it_falls_to(yaw: float, turn: float, face_down: bool) -> None:
@@ -49,7 +47,7 @@ def test_pushed_worker_lands_on_the_side_it_falls_to(yaw: float, turn: float, fa
     stage, worker = let_go(push=tuple(350 * way), yaw=yaw)
     run(stage, 2.0)
     front = stage.data.xmat[worker.body("chest")].reshape(3, 3)[:, 0]
-    assert (front[2] < 0) is face_down
+    assert bool(front[2] < 0) == face_down
 
 
 def test_worker_with_balance_stays_on_its_feet() -> None:
@@ -186,8 +184,6 @@ def test_lying_worker_is_stable_when_let_go(pose: object) -> None:
     assert np.linalg.norm(mark(stage, worker, "pelvis") - before) < 0.25
 
 
-# Remove the mark when `let_go` gives a worker the speed of its script where physics did not run before.
-@pytest.mark.xfail(reason="who is let go before physics runs stops dead", strict=True)
 def test_let_go_walker_keeps_its_speed() -> None:
     stage, _ = bare_stage()
     worker = standing(stage)
@@ -198,8 +194,6 @@ def test_let_go_walker_keeps_its_speed() -> None:
     assert stage.data.qvel[worker.root_v] > 0.8
 
 
-# Remove the mark when `advance` simulates as much as the stage's clock goes on.
-@pytest.mark.xfail(reason="the last tick before a picture is cut short, its physics is not", strict=True)
 @pytest.mark.parametrize("fps", [10, 15])
 def test_physics_runs_as_fast_as_the_clock(fps: int) -> None:
     stage, _ = bare_stage()

@@ -160,7 +160,7 @@ def machine_runs(cast: Cast, machine: Rollers | Conveyor, *, until_s: float) -> 
     speed = cast.between(2.0, 5.0)
     if isinstance(machine, Conveyor):
         cast.cues.keep(f"{machine.name} belt", _belt(cast, machine, speed * 0.1), until_s=until_s)
-        turning = [(machine.roller_body, machine.roller_rest_quat, 1.0)]
+        turning = [(machine.roller_body, machine.roller_rest_quat, -1.0)]
     else:
         turning = [(machine.top_body, machine.rest_quat, 1.0), (machine.bottom_body, machine.rest_quat, -1.0)]
 

@@ -117,6 +117,8 @@ class _Builder:
         for side, y in (("l", 1.0), ("r", -1.0)):
             self._arm(chest, side, y)
             self._leg(pelvis, side, y)
+            # Belly and thighs overlap in a standing body: they would push each other apart and roll falls.
+            self.spec.add_exclude(bodyname1=f"{self.name}/chest", bodyname2=f"{self.name}/{side}_thigh")
 
     def _trunk(self, pelvis: Any) -> Any:
         h = self.h

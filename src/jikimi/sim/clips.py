@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import mujoco
 import numpy as np
 
 from jikimi.errors import SimError
@@ -186,6 +187,8 @@ def _try(scene: Scene, rng: np.random.Generator, wanted: str) -> Take | None:
         moments.append(moment)
         witness.note(scene.stage, moment.t_s)
         seen.append(_seen_share(scene, lead))
+    if scene.stage.data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number:
+        return None  # bodies inside one another: physics gave up and began anew
     if wanted not in ACCIDENTS:
         return (
             Take("no-accident", kind, None, None, None, moments, witness)

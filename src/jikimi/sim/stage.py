@@ -22,6 +22,9 @@ Numbers = Sequence[float] | Floats
 STEP_S, STEPS_A_TICK = 0.004, 4
 TICK_S = STEP_S * STEPS_A_TICK
 
+# Nobody moves faster, in m/s and rad/s: a script that jumps must not throw what it touches.
+FASTEST = 15.0
+
 PARKED_Z_M = -30.0  # where what is not on stage waits
 
 # Where the landmarks of `body` lie: body of the worker, and place in its frame in body heights.
@@ -116,13 +119,14 @@ class Stage:
         self.t_s = 0.0
         self.physics = False
         self._pushes: list[tuple[int, Floats, float]] = []
+        self._owed_s = 0.0  # stage time that physics has not stepped through yet, less than a step
         self._before: Floats = self.data.qpos.copy()
         mujoco.mj_forward(model, self.data)
 
     def reset(self) -> None:
         """Put everything back to where it was built, and the time to 0."""
         mujoco.mj_resetData(self.model, self.data)
-        self.t_s, self.physics, self._pushes = 0.0, False, []
+        self.t_s, self.physics, self._pushes, self._owed_s = 0.0, False, [], 0.0
         for worker in self.workers.values():
             worker.script = worker.muscles = worker.rising = None
         self.data.eq_active[:] = self.model.eq_active0
@@ -138,7 +142,9 @@ class Stage:
 
     def let_go(self, worker: Worker, tone: Over, *, target: Floats | None = None, balance: Over | None = None,
                grips: Sequence[Grip] = ()) -> Muscles:  # fmt: skip
-        """Hand a worker over to physics. Muscles pull to `target`, by default to where they are."""
+        """Hand a worker over to physics, as fast as it moves. Muscles pull to `target`, or where they are."""
+        if not self.physics:
+            self._start_moving(worker)
         if target is None:
             target = self.data.qpos[worker.angles_q].copy()
         stood = self.data.qpos[worker.root_q].copy()
@@ -146,6 +152,18 @@ class Stage:
         worker.rising = None
         self.physics = True
         return worker.muscles
+
+    def _start_moving(self, worker: Worker) -> None:
+        """Give a worker the speed that its script moves it with: physics, which carries it, was off."""
+        if worker.script is None:
+            return
+        before, now = (worker.script.at(t_s) for t_s in (self.t_s - TICK_S, self.t_s))
+        moved = np.array([now.spot.x, now.spot.y, now.spot.z]) - [before.spot.x, before.spot.y, before.spot.z]
+        root = worker.root_v
+        self.data.qvel[root : root + 3] = moved / TICK_S
+        self.data.qvel[root + 3 : root + 6] = (0, 0, (now.spot.yaw - before.spot.yaw) / TICK_S)
+        bent = (now.pose.angles_J - before.pose.angles_J) / TICK_S
+        self.data.qvel[worker.angles_v] = np.clip(bent, -FASTEST, FASTEST)
 
     def rise(self, worker: Worker, script: Script, *, seconds: float = 1.2) -> None:
         """Hand a worker back to a script; it gets from where it lies to there in `seconds`."""
@@ -221,12 +239,13 @@ class Stage:
             self._pose_all()
             self._before = self.data.qpos.copy()
         while self.t_s < to_s - 1e-9:
-            tick_s = TICK_S if self.physics else to_s - self.t_s
+            tick_s = min(TICK_S, to_s - self.t_s) if self.physics else to_s - self.t_s
+            self._owed_s = self._owed_s + tick_s if self.physics else 0.0
             self.t_s = min(to_s, self.t_s + tick_s)
             control(self.t_s)
             self._pose_all()
             if self.physics:
-                self._simulate()
+                self._simulate(tick_s)
             self._before = self.data.qpos.copy()
 
     def _pose_all(self) -> None:
@@ -273,10 +292,13 @@ class Stage:
         reach = np.where(kinds == mujoco.mjtGeom.mjGEOM_BOX, box, reach)
         return float((self.data.geom_xpos[geoms, 2] - reach).min())
 
-    def _simulate(self) -> None:
-        self._carry_speed()
+    def _simulate(self, tick_s: float) -> None:
+        """Step through what is owed: pictures need not be whole steps apart."""
+        self._carry_speed(tick_s)
+        steps = int(self._owed_s / STEP_S + 1e-6)
+        self._owed_s -= steps * STEP_S
         held = self.data.qpos.copy(), self.data.qvel.copy()
-        for _ in range(STEPS_A_TICK):
+        for _ in range(steps):
             self._pull()
             mujoco.mj_step(self.model, self.data)
         for worker in self.workers.values():
@@ -288,14 +310,14 @@ class Stage:
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_camlight(self.model, self.data)
 
-    def _carry_speed(self) -> None:
+    def _carry_speed(self, tick_s: float) -> None:
         """Give scripted workers the speed they move with, so that it is there when they are let go."""
         speed = np.zeros(self.model.nv)
-        mujoco.mj_differentiatePos(self.model, speed, TICK_S, self._before, self.data.qpos)
+        mujoco.mj_differentiatePos(self.model, speed, tick_s, self._before, self.data.qpos)
         for worker in self.workers.values():
             if worker.scripted:
                 dofs = self._dofs(worker)
-                self.data.qvel[dofs] = np.clip(speed[dofs], -15, 15)
+                self.data.qvel[dofs] = np.clip(speed[dofs], -FASTEST, FASTEST)
 
     def _dofs(self, worker: Worker) -> npt.NDArray[np.int64]:
         return np.concatenate([np.arange(worker.root_v, worker.root_v + 6), worker.angles_v])

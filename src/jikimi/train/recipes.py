@@ -258,6 +258,8 @@ def with_options(
         TrainError: a value that no recipe can have.
     """
     recipe = replace(recipe, **{key: value for key, value in changes.items() if value is not None})
+    if recipe.pool == "located" and recipe.backbone != "compact":
+        recipe = replace(recipe, pool="catavgmax")  # places need a map of its cells
     if lr is not None:
         recipe = with_lr(recipe, lr)
     return recipe if epochs is None else with_epochs(recipe, epochs)
