@@ -108,3 +108,15 @@ def test_value_that_no_recipe_can_have_is_refused(options: dict[str, float | str
 def test_recipe_without_stages_is_refused() -> None:
     with pytest.raises(TrainError, match="no stage"):
         replace(baseline(), stages=())
+
+
+def test_inputs_bring_the_lags_they_need() -> None:
+    plain = with_options(edge(weights="none"), inputs="rgb")
+    assert plain.lags == () and plain.preprocess.depth == 3
+    both = with_options(edge(weights="imagenet"), inputs="rgb+motion")
+    assert both.lags == (1, 4) and both.preprocess.depth == 5
+
+
+def test_places_are_learned_only_with_the_encoder_whose_map_has_their_cells() -> None:
+    assert edge(weights="none").pool == "located"
+    assert with_options(edge(weights="none"), backbone="mobilenetv4_conv_small_050").pool == "catavgmax"

@@ -16,6 +16,9 @@ Part = Literal["head", "last", "all"]
 Pool = Literal["avg", "max", "catavgmax", "located"]
 """How the encoder's map becomes a vector: average, maximum, both side by side, or both and what is where."""
 
+# Frames back that change is measured over, at 8 Hz: a step, and half a second.
+LAGS = (1, 4)
+
 Head = Literal["lstm", "mean", "last"]
 """What reads a window: the LSTM; or, to compare with, its mean or its last frame and no LSTM."""
 
@@ -202,7 +205,7 @@ def edge(*, weights: str = "imagenet", backbone: str | None = None) -> Recipe:
         height_px=96,
         width_px=128,
         inputs="motion",
-        lags=(1, 4),
+        lags=LAGS,
         pool="located",
         batch_size=12,
         label_smoothing=0.05,
@@ -257,7 +260,10 @@ def with_options(
     Raises:
         TrainError: a value that no recipe can have.
     """
-    recipe = replace(recipe, **{key: value for key, value in changes.items() if value is not None})
+    wanted = {key: value for key, value in changes.items() if value is not None}
+    if "inputs" in wanted:  # colours have no lags, change has
+        wanted.setdefault("lags", () if wanted["inputs"] == "rgb" else recipe.lags or LAGS)
+    recipe = replace(recipe, **wanted)
     if recipe.pool == "located" and recipe.backbone != "compact":
         recipe = replace(recipe, pool="catavgmax")  # places need a map of its cells
     if lr is not None:
