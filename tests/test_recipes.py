@@ -96,7 +96,7 @@ def test_options_not_given_keep_the_recipes_own() -> None:
         ({"span": 24, "sampling": "even"}, "timed sampling"),
         ({"span": 24, "mixup": 0.2}, "mixup"),
         ({"ema": 1.0}, "ema 1.0"),
-        ({"inputs": "motion"}, "motion needs lags"),
+        ({"inputs": "motion", "lags": ()}, "motion needs lags"),
         ({"hidden_dim": 0}, "hidden_dim is 0"),
     ],
 )

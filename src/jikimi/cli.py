@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from jikimi.bundle import Bundle, Scorer
+    from jikimi.sim.clips import Summary
+    from jikimi.sim.streams import StreamSummary
     from jikimi.watch.event import WatchEvent
 
 app = typer.Typer(
@@ -389,11 +391,11 @@ def simulate(
     if minutes is not None and not 0 < minutes < float("inf"):
         raise typer.BadParameter("--minutes must be above 0")
     with needs("sim", "simulate"):
-        from jikimi.sim.clips import Summary, simulate_clips
-        from jikimi.sim.streams import StreamSummary, simulate_streams
+        from jikimi.sim.clips import simulate_clips
+        from jikimi.sim.streams import simulate_streams
     common: dict[str, Any] = {"seed": seed, "workers": workers or os.cpu_count() or 1}
     with _progress("simulating") as progress:
-        summary: Summary | StreamSummary
+        summary: "Summary | StreamSummary"
         if clips is not None:
             summary = simulate_clips(out, clips=clips, progress=progress, **common)
         elif streams is not None and minutes is not None:
