@@ -395,7 +395,7 @@ def simulate(
         from jikimi.sim.streams import simulate_streams
     common: dict[str, Any] = {"seed": seed, "workers": workers or os.cpu_count() or 1}
     with _progress("simulating") as progress:
-        summary: "Summary | StreamSummary"
+        summary: Summary | StreamSummary
         if clips is not None:
             summary = simulate_clips(out, clips=clips, progress=progress, **common)
         elif streams is not None and minutes is not None:
