@@ -98,7 +98,9 @@ def shipped_samples(folder: Path | None = None) -> Samples:
         file = _File.model_validate_json((place / TRUTH).read_bytes())
         samples = [_sample(row, place) for row in file.samples]
     except FileNotFoundError as error:
-        raise ShippedError("this install carries no samples to play; install Jikimi again") from error
+        raise ShippedError(
+            "this install carries no samples; give a video instead: jikimi watch VIDEO --model X.jikimi"
+        ) from error
     except ValidationError as error:  # its own words fill a screen
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
