@@ -118,5 +118,5 @@ def test_inputs_bring_the_lags_they_need() -> None:
 
 
 def test_places_are_learned_only_with_the_encoder_whose_map_has_their_cells() -> None:
-    assert edge(weights="none").pool == "located"
+    assert edge(weights="none").pool == "cells"
     assert with_options(edge(weights="none"), backbone="mobilenetv4_conv_small_050").pool == "catavgmax"

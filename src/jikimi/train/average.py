@@ -4,10 +4,10 @@ import copy
 
 import torch
 
-from jikimi.train.model import CNNLSTM
+from jikimi.train.model import Model
 
 
-def averaged(model: CNNLSTM) -> CNNLSTM:
+def averaged(model: Model) -> Model:
     """A copy to hold the average, which is never trained."""
     average = copy.deepcopy(model)
     average.requires_grad_(False)
@@ -15,7 +15,7 @@ def averaged(model: CNNLSTM) -> CNNLSTM:
 
 
 @torch.no_grad()
-def follow(average: CNNLSTM, model: CNNLSTM, *, decay: float, step: int) -> None:
+def follow(average: Model, model: Model, *, decay: float, step: int) -> None:
     """Move the average towards the model by `1 - decay`; by more in the first steps, which it should forget.
 
     The warm-up is that of TensorFlow's ExponentialMovingAverage: (1 + step) / (10 + step).

@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
-from jikimi.behaviors import Behavior
+from jikimi.behaviors import Behavior, normal_index
 from jikimi.bundle import Card, default_rule
 from jikimi.errors import TrainError
 from jikimi.frame import Floats
-from jikimi.train.model import CNNLSTM, to_device
+from jikimi.train.cells import CellLSTM
+from jikimi.train.located import grid_of
+from jikimi.train.model import CNNLSTM, Model, to_device
 from jikimi.train.recipes import Recipe
 from jikimi.train.weights import DAMAGE, first_line, load_torch
 
@@ -54,9 +56,23 @@ class Origin:
             training=dict(values["training"]),
         )
 
-    def build(self) -> CNNLSTM:
+    def build(self) -> Model:
         """The model this checkpoint is of, with weights yet to be loaded."""
         recipe = self.recipe
+        if recipe.pool == "cells":
+            return CellLSTM(
+                recipe.backbone,
+                n_classes=len(self.behaviors),
+                normal=normal_index(self.behaviors),
+                grid=grid_of(recipe.height_px, recipe.width_px),
+                depth=recipe.preprocess.depth,
+                dropout=recipe.dropout,
+                head=recipe.head,
+                cell_dim=recipe.feature_dim,
+                hidden_dim=recipe.hidden_dim,
+                lstm_layers=recipe.lstm_layers,
+                fc_dim=recipe.fc_dim,
+            )
         return CNNLSTM(
             recipe.backbone,
             n_classes=len(self.behaviors),
@@ -70,6 +86,11 @@ class Origin:
             fc_dim=recipe.fc_dim,
         )
 
+    def _feature_dim(self) -> int:
+        recipe = self.recipe
+        rows, columns = grid_of(recipe.height_px, recipe.width_px) if recipe.pool == "cells" else (1, 1)
+        return recipe.feature_dim * rows * columns
+
     def card(self, *, name: str, metrics: dict[str, Any]) -> Card:
         """The card of an uncalibrated model."""
         recipe = self.recipe
@@ -82,7 +103,7 @@ class Origin:
             window=recipe.window,
             warm_up=recipe.warm_up,
             sampling=recipe.sampling,
-            feature_dim=recipe.feature_dim,
+            feature_dim=self._feature_dim(),
             temperature=1.0,
             rule=default_rule(self.behaviors),
             training=self.training,
@@ -96,7 +117,7 @@ class Checkpoint:
 
     path: Path
     origin: Origin
-    model: CNNLSTM
+    model: Model
     metrics: dict[str, Any]
 
 
@@ -116,7 +137,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def save_best(path: Path, origin: Origin, model: CNNLSTM, metrics: dict[str, Any]) -> None:
+def save_best(path: Path, origin: Origin, model: Model, metrics: dict[str, Any]) -> None:
     """Write a checkpoint that is complete in itself."""
     document = {META: {**origin.as_dict(), "metrics": metrics}, "model": model.state_dict()}
     write_atomically(path, lambda temporary: torch.save(document, temporary))

@@ -18,9 +18,9 @@ from jikimi.frame import Floats, Image
 from jikimi.preprocess import Preprocess
 from jikimi.sampling import Indices
 from jikimi.train import augment, film
-from jikimi.train.located import CELL_PX
+from jikimi.train.located import CELL_PX, grid_of
 from jikimi.train.memory import FrameMemory
-from jikimi.train.places import Geometry, cells_of
+from jikimi.train.places import Geometry, places_of
 from jikimi.train.recipes import Recipe
 
 
@@ -42,8 +42,8 @@ class Run(NamedTuple):
     """Consecutive frames of a clip, float32 (N, depth, H, W), and the windows among them.
 
     `places_WT` are the windows' frames as places among the N; windows that share a bag share a label, which
-    is true of at least one of them. `cells_NHW` is what each cell of the encoder's map shows, empty where the
-    recipe asks for no places.
+    is true of at least one of them. `cells_NHW`, `victim_NHW` and `joints_NJHW` are as in `Places`, empty
+    where the recipe asks for none.
     """
 
     frames_NCHW: Tensor
@@ -51,6 +51,8 @@ class Run(NamedTuple):
     labels_W: Tensor
     bags_W: Tensor
     cells_NHW: Tensor
+    victim_NHW: Tensor
+    joints_NJHW: Tensor
 
 
 def read_frame(manifest: Manifest, row: ManifestRow, index: int) -> Image:
@@ -201,23 +203,23 @@ class CustomData(Dataset[tuple[Tensor, int]]):
             run = np.stack([self._fitted(row, i) for i in shown.tolist()])
             geometry = Geometry.fitted(preprocess, height=row.height_px, width=row.width_px)
         frames = preprocess.compose(run, before=len(shown) - len(times.shown))
-        cells = self._cells(row, times.shown, geometry)
-        return Run(torch.from_numpy(frames), *self._windows_in(position, times), cells)
+        places = self._places(row, times.shown, geometry)
+        return Run(torch.from_numpy(frames), *self._windows_in(position, times), *places)
 
-    def _cells(self, row: ManifestRow, frames_N: Indices, geometry: Geometry) -> Tensor:
-        """What each cell of the map shows, int64 (N, h, w); (N, 0, 0) where nobody asks."""
+    def _places(self, row: ManifestRow, frames_N: Indices, geometry: Geometry) -> list[Tensor]:
+        """What each cell of the map shows, as in `Places`; (N, 0, 0) where nobody asks."""
         recipe = self.recipe
-        if recipe.pool != "located":
-            return torch.empty((len(frames_N), 0, 0), dtype=torch.int64)
-        cells = cells_of(
+        if recipe.pool != "cells":
+            return [torch.empty((len(frames_N), *[0] * n)) for n in (2, 2, 3)]
+        places = places_of(
             row, frames_N, geometry,
-            grid=(-(-recipe.height_px // CELL_PX), -(-recipe.width_px // CELL_PX)),
+            grid=grid_of(recipe.height_px, recipe.width_px),
             cell_px=CELL_PX,
             label=self.manifest.class_index(row),
             normal=behaviors_.normal_index(self.manifest.behaviors),
             nothing=len(self.manifest.behaviors),
         )  # fmt: skip
-        return torch.from_numpy(cells)
+        return [torch.from_numpy(part) for part in places]
 
     def _timed(self, row: ManifestRow) -> bool:
         """Whether each window's own class is known."""
@@ -229,7 +231,9 @@ class CustomData(Dataset[tuple[Tensor, int]]):
         row, recipe = self.rows[position], self.recipe
         label, normal = self.manifest.class_index(row), behaviors_.normal_index(self.manifest.behaviors)
         last_place = len(times.shown) - 1
-        first_end = min(last_place, (recipe.warm_up if times.fresh else recipe.window) - 1)
+        # Read cell by cell, a run is remembered from its first frame, as a stream that has just come up is.
+        early = times.fresh or recipe.pool == "cells"
+        first_end = min(last_place, (recipe.warm_up if early else recipe.window) - 1)
         places, labels = [], []
         for end in range(last_place, first_end - 1, -recipe.run_stride):
             window = sampling.window_ending_at(end, recipe.window)

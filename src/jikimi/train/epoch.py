@@ -41,7 +41,7 @@ class RunBatch(NamedTuple):
     """Runs one after the other: frames float32 (ΣN, depth, H, W), and the windows of all of them.
 
     Places (W, T) count through the frames, bags (W,) through the batch; `runs_W` says which run each is of.
-    `cells_NHW` is as in `Run`.
+    `lengths_R` counts the frames of each run; the rest is as in `Run`.
     """
 
     frames_NCHW: Tensor
@@ -49,7 +49,10 @@ class RunBatch(NamedTuple):
     labels_W: Tensor
     bags_W: Tensor
     runs_W: Tensor
+    lengths_R: Tensor
     cells_NHW: Tensor
+    victim_NHW: Tensor
+    joints_NJHW: Tensor
 
 
 class RunDraws(Dataset[Run]):
@@ -82,7 +85,10 @@ def collate_runs(runs: Sequence[Run]) -> RunBatch:
         torch.cat([run.labels_W for run in runs]),
         torch.cat([run.bags_W + int(first) for run, first in zip(runs, bags, strict=False)]),
         torch.cat([torch.full((len(run.labels_W),), i) for i, run in enumerate(runs)]),
+        torch.tensor([len(run.frames_NCHW) for run in runs]),
         torch.cat([run.cells_NHW for run in runs]),
+        torch.cat([run.victim_NHW for run in runs]),
+        torch.cat([run.joints_NJHW for run in runs]),
     )
 
 

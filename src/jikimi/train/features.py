@@ -28,7 +28,7 @@ from jikimi.data.manifest import ManifestRow
 from jikimi.errors import TrainError
 from jikimi.frame import Floats
 from jikimi.train.dataset import CustomData, validation_windows
-from jikimi.train.model import CHUNK, CNNLSTM, to_device
+from jikimi.train.model import CHUNK, Model, to_device
 from jikimi.train.recipes import Recipe
 from jikimi.train.weights import digest
 
@@ -173,7 +173,7 @@ def validation_jobs(data: CustomData) -> list[EncodeJob]:
 
 def fill(
     cache: FeatureCache,
-    model: CNNLSTM,
+    model: Model,
     data: CustomData,
     todo: list[EncodeJob],
     *,
@@ -203,7 +203,7 @@ def must_read(cache: FeatureCache, job: EncodeJob) -> ClipFeatures:
 
 
 def _encode(
-    cache: FeatureCache, model: CNNLSTM, data: CustomData, job: EncodeJob, *, device: torch.device
+    cache: FeatureCache, model: Model, data: CustomData, job: EncodeJob, *, device: torch.device
 ) -> ClipFeatures:
     views = []
     for view in range(job.views):
@@ -220,7 +220,7 @@ def _encode(
     return ClipFeatures(features, {frame: place for place, frame in enumerate(job.frames)})
 
 
-def settle(model: CNNLSTM, data: CustomData, *, device: torch.device) -> None:
+def settle(model: Model, data: CustomData, *, device: torch.device) -> None:
     """Give the encoder's BatchNorm layers the statistics of up to 64 training pictures, layer after layer."""
     rows = [data.rows[i] for i in np.linspace(0, len(data.rows) - 1, SETTLE_PICTURES).round().astype(int)]
     # A clip that is taken several times shows other moments each time.
@@ -240,12 +240,12 @@ def settle(model: CNNLSTM, data: CustomData, *, device: torch.device) -> None:
     model.encoder.eval()
 
 
-def fit_norm(model: CNNLSTM, outputs_NF: Floats) -> None:
+def fit_norm(model: Model, outputs_NF: Floats) -> None:
     """Give the model's feature normalisation the mean and variance of the training frames, (N, F)."""
     mean = outputs_NF.mean(axis=0, dtype=np.float64)
     std = outputs_NF.std(axis=0, dtype=np.float64)
     # A channel that hardly moves must not be blown up: at least a hundredth of the typical deviation.
     std = np.maximum(std, max(float(std.mean()) / 100, 1e-6))
     for buffer, values in ((model.norm.running_mean, mean), (model.norm.running_var, std**2)):
-        assert buffer is not None
+        assert isinstance(buffer, torch.Tensor)
         buffer.copy_(torch.from_numpy(values).float())

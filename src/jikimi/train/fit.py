@@ -35,7 +35,7 @@ from jikimi.train.checkpoint import (
 from jikimi.train.dataset import CustomData
 from jikimi.train.devices import Device, is_main_process, torch_device, wait_for_all
 from jikimi.train.learner import Learner, Material, epochs_before
-from jikimi.train.model import CNNLSTM, check_pictures, last_stage, to_device
+from jikimi.train.model import Model, check_pictures, last_stage, to_device
 from jikimi.train.recipes import Recipe
 from jikimi.train.records import Records, Say
 from jikimi.train.run_folder import check_run
@@ -100,7 +100,7 @@ def fit(
     return records.best
 
 
-def _build(origin: Origin, *, resume: bool) -> CNNLSTM:
+def _build(origin: Origin, *, resume: bool) -> Model:
     """The model to start from. What a later stage would stumble over is refused now."""
     recipe = origin.recipe
     torch.manual_seed(recipe.seed)
@@ -159,7 +159,7 @@ _SMALLER = "last.pth is intact: start again with a smaller --batch-size, or --re
 
 
 def _run_stages(
-    model: CNNLSTM,
+    model: Model,
     material: Material,
     records: Records,
     *,
@@ -204,7 +204,7 @@ def _interruptible(records: Records) -> Iterator[None]:
 
 
 def _cached(
-    model: CNNLSTM, material: Material, *, device: Device, fresh: bool, progress: features.Progress | None
+    model: Model, material: Material, *, device: Device, fresh: bool, progress: features.Progress | None
 ) -> Material:
     """Encode what the cache lacks, each process its part, and read all of it."""
     recipe = material.train.recipe

@@ -11,12 +11,14 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
 from jikimi import behaviors as behaviors_
 from jikimi.errors import TrainError
 from jikimi.train.augment import mix_up
 from jikimi.train.average import averaged, follow
+from jikimi.train.cells import CellLSTM
 from jikimi.train.checkpoint import ENCODER_PREFIX
 from jikimi.train.dataset import CustomData, validation_windows
 from jikimi.train.epoch import (
@@ -30,8 +32,8 @@ from jikimi.train.epoch import (
     run_refs,
 )
 from jikimi.train.features import ClipFeatures
-from jikimi.train.located import place_loss
-from jikimi.train.model import CHUNK, CNNLSTM, pool_windows
+from jikimi.train.located import joint_loss, place_loss
+from jikimi.train.model import CHUNK, Model, pool_windows
 from jikimi.train.recipes import Recipe, Stage
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -40,6 +42,9 @@ Batch = tuple[Tensor, Tensor, Tensor]
 ClipBatch = tuple[Tensor, Tensor, int]
 """Frames of a clip (N, …), windows as places among them (W, T), class index."""
 
+
+# What a single frame shows, and postures, guide the encoder; what counts comes after the LSTM.
+GUIDE_WEIGHT, JOINT_WEIGHT = 0.5, 0.5
 
 LOWER_LR = "what last.pth held before is intact; try a lower --lr"
 
@@ -97,7 +102,7 @@ class Learner(L.LightningModule):
 
     def __init__(
         self,
-        model: CNNLSTM,
+        model: Model,
         recipe: Recipe,
         stage: Stage,
         material: Material,
@@ -127,7 +132,7 @@ class Learner(L.LightningModule):
         return self.first_epoch + self.current_epoch
 
     @property
-    def judged(self) -> CNNLSTM:
+    def judged(self) -> Model:
         """The model that is validated and kept: the average where there is one."""
         return self.model if self.average is None else self.average
 
@@ -223,13 +228,12 @@ class Learner(L.LightningModule):
 
     def _predict_runs(self, batch: RunBatch) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Logits and targets of bags (B, C), classes (B,), shares of their runs (B,), loss of places."""
-        if self.recipe.pool == "located":
-            features, cells = self.model.encode_located(batch.frames_NCHW)
-            located = place_loss(cells, batch.cells_NHW, normal=self.normal)
+        if isinstance(self.model, CellLSTM):
+            windows_WC, located = self._look(self.model, batch)
         else:
             features = self.model.encode(batch.frames_NCHW)
             located = torch.zeros((), device=features.device)
-        windows_WC = self.model.classify(features[batch.places_WT])
+            windows_WC = self.model.classify(features[batch.places_WT])
         first = _first_of_each(batch.bags_W)
         classes, runs = batch.labels_W[first], batch.runs_W[first]
         logits = windows_WC
@@ -238,6 +242,21 @@ class Learner(L.LightningModule):
             logits = torch.stack([pool_windows(part, self.normal) for part in parts])
         targets = functional.one_hot(classes, self.n_classes).float()
         return logits, targets, classes, 1 / torch.bincount(runs)[runs], located
+
+    def _look(self, model: CellLSTM, batch: RunBatch) -> tuple[Tensor, Tensor]:
+        """Logits of windows (W, C), and the loss of what each cell shows: in a frame, after it, and joints.
+
+        The LSTM passes over each run once; a window is what it remembers at the window's end.
+        """
+        features, cells, joints = model.guided(batch.frames_NCHW)
+        runs = pad_sequence(list(torch.split(features, batch.lengths_R.tolist())), batch_first=True)
+        ends = batch.places_WT[:, -1]
+        firsts = torch.cumsum(batch.lengths_R, 0) - batch.lengths_R
+        after = model.look(model.remember(runs)[batch.runs_W, ends - firsts[batch.runs_W]])
+        shown = torch.where(batch.victim_NHW[ends], batch.labels_W[:, None, None], batch.cells_NHW[ends])
+        loss = place_loss(after, shown, normal=self.normal)
+        loss = loss + GUIDE_WEIGHT * place_loss(cells, batch.cells_NHW, normal=self.normal)
+        return model.pool(after), loss + JOINT_WEIGHT * joint_loss(joints, batch.joints_NJHW)
 
     def _predict(self, inputs: Tensor, labels: Tensor, bags: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         ids, inverse = torch.unique_consecutive(bags, return_inverse=True)

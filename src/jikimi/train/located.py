@@ -1,8 +1,10 @@
-"""An encoder that also says what is where: while it learns it can be told where an accident happens.
+"""An encoder that answers with a map, and what it is asked while it learns: who is where, what happens where.
 
 A worker is a few hundredths of the picture. Told only that something happened somewhere in 16 frames, a small
 network from random weights learned nothing in the time in which, told where, it learned (docs/decisions.md).
 """
+
+from difflib import get_close_matches
 
 import timm
 import torch
@@ -16,6 +18,14 @@ COMPACT = "compact"
 # Pixels of the picture a side of one cell of `Compact`'s map: a worker covers one to a few of them.
 CELL_PX = 16
 
+# Joints that the simulator's truth gives of each person.
+N_JOINTS = 13
+
+
+def grid_of(height_px: int, width_px: int) -> tuple[int, int]:
+    """Rows and columns of the map of a picture."""
+    return -(-height_px // CELL_PX), -(-width_px // CELL_PX)
+
 
 class Compact(nn.Module):
     """A small residual encoder: pictures (N, depth, H, W) → a map (N, 96, H/16, W/16).
@@ -24,7 +34,7 @@ class Compact(nn.Module):
     keeps people apart where one of every 32nd does not.
     """
 
-    WIDTHS = (16, 24, 48, 96)
+    WIDTHS = (16, 32, 64, 96)
 
     def __init__(self, depth: int) -> None:
         super().__init__()
@@ -59,32 +69,38 @@ def _convolution(width_in: int, width_out: int, *, stride: int, kernel: int = 3)
     )
 
 
-class Located(nn.Module):
-    """Pictures → one vector each: mean and maximum of a map, and the best score of each class in any cell.
+class Guide(nn.Module):
+    """What an encoder's map is asked while it learns, and never again: who is where, in which posture.
 
-    A cell shows one of the behaviours, or nothing: `n_classes` + 1 scores.
+    Map (N, W, h, w) → logits of what each cell shows (N, C + 1, h, w), its last class nothing, and where the
+    joints of whom it shows are (N, 2 J, h, w), in cells from its middle.
     """
 
-    def __init__(self, backbone: str, *, depth: int, n_classes: int) -> None:
+    def __init__(self, width: int, *, n_classes: int) -> None:
         super().__init__()
-        self.map = _create_map(backbone, depth=depth)
-        width = int(self.map.num_features)  # type: ignore[arg-type]
         self.cells = nn.Conv2d(width, n_classes + 1, 1)
-        self.num_features = 2 * width + n_classes + 1
+        self.joints = nn.Conv2d(width, 2 * N_JOINTS, 1)
 
-    def look(self, pictures_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures, float (N, depth, H, W) → vectors (N, F) and logits of the cells (N, C + 1, h, w)."""
-        found = self.map(pictures_NCHW)
-        logits_NCHW = self.cells(found)
-        best = functional.log_softmax(logits_NCHW, dim=1).amax((2, 3))
-        return torch.cat([found.mean((2, 3)), found.amax((2, 3)), best], dim=1), logits_NCHW
-
-    def forward(self, pictures_NCHW: Tensor) -> Tensor:
-        """Pictures, float (N, depth, H, W) → vectors, float (N, F)."""
-        return self.look(pictures_NCHW)[0]
+    def forward(self, map_NWHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Map, float (N, W, h, w) → logits (N, C + 1, h, w), joints (N, 2 J, h, w)."""
+        return self.cells(map_NWHW), self.joints(map_NWHW)
 
 
-def _create_map(backbone: str, *, depth: int) -> nn.Module:
+def check_backbone(backbone: str) -> None:
+    """Raises TrainError where neither timm nor Jikimi knows an encoder of that name."""
+    if backbone != COMPACT and not timm.is_model(backbone):
+        near = get_close_matches(backbone, timm.list_models())
+        hint = f"; did you mean one of {', '.join(near)}?" if near else ""
+        raise TrainError(f"--backbone {backbone!r} is no timm encoder{hint}")
+
+
+def create_map(backbone: str, *, depth: int) -> nn.Module:
+    """An encoder that answers with a map, float (N, W, h, w), randomly initialised.
+
+    Raises:
+        TrainError: nobody knows it, or it has none.
+    """
+    check_backbone(backbone)
     if backbone == COMPACT:
         return Compact(depth)
     try:
@@ -118,3 +134,11 @@ def place_loss(logits_NCHW: Tensor, cells_NHW: Tensor, *, normal: int) -> Tensor
 
 # Some 19 of 20 cells are empty, and of people one in ten is having an accident.
 NOTHING_WEIGHT, PERSON_WEIGHT, ACCIDENT_WEIGHT = 0.15, 1.0, 3.0
+
+
+def joint_loss(found_NJHW: Tensor, joints_NJHW: Tensor) -> Tensor:
+    """Smooth L1 of joints in cells; NaN where nobody is, or a joint is not known."""
+    known = torch.isfinite(joints_NJHW)
+    if not known.any():
+        return found_NJHW.sum() * 0
+    return functional.smooth_l1_loss(found_NJHW[known].float(), joints_NJHW[known])

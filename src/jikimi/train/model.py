@@ -5,7 +5,6 @@ Two simpler heads stand beside the LSTM, to compare it with: the mean of the win
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from difflib import get_close_matches
 from typing import Any
 
 import timm
@@ -15,7 +14,7 @@ from torch.nn import functional
 
 from jikimi.errors import TrainError
 from jikimi.preprocess import Preprocess
-from jikimi.train.located import COMPACT, Located
+from jikimi.train.located import COMPACT, Compact, check_backbone
 from jikimi.train.recipes import Head, Part, Pool
 
 # Sizes of the origin (pranoyr/cnn-lstm): projection 300, LSTM 256 in three layers, then 128.
@@ -28,12 +27,71 @@ _TRY_PX = 64
 CHUNK = 64
 
 
-class CNNLSTM(nn.Module):
-    """Windows of pictures (B, T, depth, H, W) → logits (B, C).
+class Model(nn.Module):
+    """Windows of pictures (B, T, depth, H, W) → logits (B, C): an encoder, and what reads its features.
 
     All B·T pictures pass through the encoder in one batch. A frozen encoder is in eval mode, BatchNorm's
     running statistics included, whatever `train()` is told: under `no_grad` they would drift otherwise.
     """
+
+    norm: nn.Module
+    backbone_dim: int
+    feature_dim: int
+    # Rows and columns of the encoder's map; empty where it answers with a vector.
+    grid: tuple[int, ...] = ()
+
+    def __init__(self, encoder: nn.Module, *, depth: int) -> None:
+        super().__init__()
+        self.encoder, self.depth = encoder, depth
+        self.trained_part: Part = "all"
+
+    def project_features(self, outputs: Tensor) -> Tensor:
+        """Encoder outputs → features, float (…, D)."""
+        raise NotImplementedError
+
+    def classify(self, features_BTD: Tensor) -> Tensor:
+        """Windows of features, float (B, T, D) → logits, float (B, C)."""
+        raise NotImplementedError
+
+    def train_part(self, part: Part) -> None:
+        """Choose what is trained; the rest of the encoder is frozen."""
+        self.trained_part = part
+        self.encoder.requires_grad_(part == "all")
+        if part == "last":
+            for module in last_stage(self.encoder):
+                module.requires_grad_(True)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "Model":
+        """As `nn.Module.train`, but what is frozen stays in eval mode."""
+        super().train(mode)
+        if self.trained_part != "all":
+            self.encoder.eval()
+            self.norm.eval()
+        if self.trained_part == "last" and mode:
+            for module in last_stage(self.encoder):
+                module.train()
+        return self
+
+    def backbone_features(self, pictures_NCHW: Tensor) -> Tensor:
+        """Pictures, float (N, depth, H, W) → encoder outputs, float (N, F), or a map."""
+        frozen = self.trained_part == "head"
+        with torch.no_grad() if frozen else nullcontext():
+            features: Tensor = self.encoder(pictures_NCHW)
+        return features
+
+    def encode(self, pictures_NCHW: Tensor) -> Tensor:
+        """Pictures, float (N, depth, H, W) → features, float (N, D)."""
+        return self.project_features(self.backbone_features(pictures_NCHW))
+
+    def forward(self, frames_BTCHW: Tensor) -> Tensor:
+        """Windows of pictures, float (B, T, depth, H, W) → logits, float (B, C)."""
+        batch, length = frames_BTCHW.shape[:2]
+        return self.classify(self.encode(frames_BTCHW.flatten(0, 1)).view(batch, length, -1))
+
+
+class CNNLSTM(Model):
+    """One vector a picture, projected, an LSTM over the window, its last output classified."""
 
     def __init__(
         self,
@@ -49,10 +107,9 @@ class CNNLSTM(nn.Module):
         lstm_layers: int = LSTM_LAYERS,
         fc_dim: int = FC_DIM,
     ) -> None:
-        super().__init__()
-        self.encoder = create_encoder(backbone, depth=depth, pool=pool, n_classes=n_classes)
-        self.depth, self.head, self.feature_dim = depth, head, feature_dim
-        self.backbone_dim = _output_dim(self.encoder) if pool == "avg" else _tried_dim(self.encoder, depth)
+        super().__init__(create_encoder(backbone, depth=depth, pool=pool), depth=depth)
+        self.head, self.feature_dim = head, feature_dim
+        self.backbone_dim = _output_dim(self.encoder, depth, pool)
         # An encoder's outputs lie around 23 ± 3, or 0.04: without this, one step of the projection throws
         # its output anywhere and the LSTM never learns (docs/decisions.md, "feature scale").
         self.norm = nn.BatchNorm1d(self.backbone_dim, affine=False)
@@ -68,45 +125,7 @@ class CNNLSTM(nn.Module):
             nn.Linear(width, fc_dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(fc_dim, n_classes)
         )
         init_head(self.lstm, self.fc)
-        self.trained_part: Part = "all"
         self.train_part("all")
-
-    def train_part(self, part: Part) -> None:
-        """Choose what is trained; the rest of the encoder is frozen."""
-        self.trained_part = part
-        self.encoder.requires_grad_(part == "all")
-        if part == "last":
-            for module in last_stage(self.encoder):
-                module.requires_grad_(True)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> "CNNLSTM":
-        """As `nn.Module.train`, but what is frozen stays in eval mode."""
-        super().train(mode)
-        if self.trained_part != "all":
-            self.encoder.eval()
-            self.norm.eval()
-        if self.trained_part == "last" and mode:
-            for module in last_stage(self.encoder):
-                module.train()
-        return self
-
-    def backbone_features(self, pictures_NCHW: Tensor) -> Tensor:
-        """Pictures, float (N, depth, H, W) → encoder outputs, float (N, F)."""
-        frozen = self.trained_part == "head"
-        with torch.no_grad() if frozen else nullcontext():
-            features: Tensor = self.encoder(pictures_NCHW)
-        return features
-
-    def encode(self, pictures_NCHW: Tensor) -> Tensor:
-        """Pictures, float (N, depth, H, W) → features, float (N, D)."""
-        return self.project_features(self.backbone_features(pictures_NCHW))
-
-    def encode_located(self, pictures_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures → features (N, D) and what each cell shows, logits (N, C + 1, h, w): `located` alone."""
-        assert isinstance(self.encoder, Located)
-        outputs, cells_NCHW = self.encoder.look(pictures_NCHW)
-        return self.project_features(outputs), cells_NCHW
 
     def project_features(self, outputs: Tensor) -> Tensor:
         """Encoder outputs, float (…, F) → features, float (…, D)."""
@@ -116,50 +135,44 @@ class CNNLSTM(nn.Module):
 
     def classify(self, features_BTD: Tensor) -> Tensor:
         """Windows of features, float (B, T, D) → logits, float (B, C)."""
-        logits: Tensor = self.fc(summarise(self.head, self.lstm, features_BTD))
+        logits: Tensor = self.fc(over_time(self.head, self.lstm, features_BTD)[:, -1])
         return logits
-
-    def forward(self, frames_BTCHW: Tensor) -> Tensor:
-        """Windows of pictures, float (B, T, depth, H, W) → logits, float (B, C)."""
-        batch, length = frames_BTCHW.shape[:2]
-        return self.classify(self.encode(frames_BTCHW.flatten(0, 1)).view(batch, length, -1))
 
 
 class EncoderPart(nn.Module):
     """What becomes `encoder.onnx`: encoder and projection."""
 
-    def __init__(self, model: CNNLSTM) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__()
-        self.encoder, self.norm, self.project = model.encoder, model.norm, model.project
+        self.model = model
 
     def forward(self, pictures_NCHW: Tensor) -> Tensor:
         """Pictures, float (N, depth, H, W) → features, float (N, D)."""
-        features: Tensor = self.project(self.norm(self.encoder(pictures_NCHW)))
-        return features
+        return self.model.encode(pictures_NCHW)
 
 
 class HeadPart(nn.Module):
     """What becomes `head.onnx`: LSTM and classifier."""
 
-    def __init__(self, model: CNNLSTM) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__()
-        self.head, self.lstm, self.fc = model.head, model.lstm, model.fc
+        self.model = model
 
     def forward(self, features_BTD: Tensor) -> Tensor:
         """Windows of features, float (B, T, D) → logits, float (B, C)."""
-        logits: Tensor = self.fc(summarise(self.head, self.lstm, features_BTD))
-        return logits
+        return self.model.classify(features_BTD)
 
 
-def summarise(head: Head, lstm: nn.LSTM | None, features_BTD: Tensor) -> Tensor:
-    """What the classifier reads of a window, float (B, T, D) → (B, width)."""
+def over_time(head: Head, lstm: nn.LSTM | None, features_BTD: Tensor) -> Tensor:
+    """What the classifier may read after each frame, float (B, T, D) → (B, T, width)."""
     if head == "mean":
-        return features_BTD.mean(dim=1)
+        seen = torch.arange(1, features_BTD.shape[1] + 1, device=features_BTD.device)
+        return features_BTD.cumsum(dim=1) / seen[:, None]
     if head == "last":
-        return features_BTD[:, -1]
+        return features_BTD
     assert lstm is not None
     output: Tensor = lstm(features_BTD)[0]
-    return output[:, -1]
+    return output
 
 
 def init_head(lstm: nn.LSTM | None, fc: nn.Sequential) -> None:
@@ -180,9 +193,10 @@ def init_head(lstm: nn.LSTM | None, fc: nn.Sequential) -> None:
             else:
                 nn.init.xavier_uniform_(gate)
     for layer in fc:
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, nn.Linear | nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def to_device(module: nn.Module, device: torch.device) -> nn.Module:
@@ -190,23 +204,17 @@ def to_device(module: nn.Module, device: torch.device) -> nn.Module:
     return module.to(device).to(memory_format=torch.channels_last)
 
 
-def create_encoder(backbone: str, *, depth: int = 3, pool: Pool = "avg", n_classes: int = 0) -> nn.Module:
-    """A timm encoder of pictures with `depth` channels, without classifier, randomly initialised.
+def create_encoder(backbone: str, *, depth: int = 3, pool: Pool = "avg") -> nn.Module:
+    """An encoder, one vector a picture with `depth` channels, randomly initialised: timm's, or `compact`.
 
-    A person is a few pixels of the picture, which average pooling drowns: `max` and `catavgmax` do not, and
-    `located` learns besides what each place shows (`Located`).
+    A person is a few pixels of the picture, which average pooling drowns: `max` and `catavgmax` do not.
 
     Raises:
         TrainError: timm knows no such encoder, or it cannot pool so.
     """
-    if pool == "located" and backbone == COMPACT:
-        return Located(backbone, depth=depth, n_classes=n_classes)
-    if not timm.is_model(backbone):
-        near = get_close_matches(backbone, timm.list_models())
-        hint = f"; did you mean one of {', '.join(near)}?" if near else ""
-        raise TrainError(f"--backbone {backbone!r} is no timm encoder{hint}")
-    if pool == "located":
-        return Located(backbone, depth=depth, n_classes=n_classes)
+    if backbone == COMPACT:
+        return nn.Sequential(Compact(depth), _Pool(pool))
+    check_backbone(backbone)
     # timm's `fast` pooling is a plain maximum, which ONNX has too.
     options: dict[str, Any] = {} if pool == "avg" else {"global_pool": f"fast{pool}"}
     try:
@@ -218,8 +226,23 @@ def create_encoder(backbone: str, *, depth: int = 3, pool: Pool = "avg", n_class
     return encoder
 
 
-def _tried_dim(encoder: nn.Module, depth: int) -> int:
-    """Size of the encoder's answer, which pooling in two ways doubles for some."""
+class _Pool(nn.Module):
+    """A map, float (N, W, h, w) → its average, maximum or both, (N, W) or (N, 2 W)."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__()
+        self.pool = pool
+
+    def forward(self, map_NWHW: Tensor) -> Tensor:
+        parts = {"avg": [map_NWHW.mean((2, 3))], "max": [map_NWHW.amax((2, 3))]}
+        return torch.cat(parts.get(self.pool, [*parts["avg"], *parts["max"]]), dim=1)
+
+
+def _output_dim(encoder: nn.Module, depth: int, pool: Pool) -> int:
+    """Size of the encoder's answer; tried only where unknown: a transformer takes one size of picture."""
+    told = getattr(encoder, "head_hidden_size", None) or getattr(encoder, "num_features", None)
+    if pool == "avg" and told is not None:
+        return int(told)
     was_training = encoder.training
     with torch.no_grad():
         size = int(encoder.eval()(torch.zeros(1, depth, _TRY_PX, _TRY_PX)).shape[-1])
@@ -227,16 +250,11 @@ def _tried_dim(encoder: nn.Module, depth: int) -> int:
     return size
 
 
-def _output_dim(encoder: nn.Module) -> int:
-    # Asked, not tried: a transformer takes pictures of its own size alone.
-    return int(getattr(encoder, "head_hidden_size", None) or encoder.num_features)  # type: ignore[arg-type]
-
-
-def check_pictures(model: CNNLSTM, preprocess: Preprocess) -> None:
+def check_pictures(model: Model, preprocess: Preprocess) -> None:
     """Try the encoder on one picture of the size it will get.
 
     Raises:
-        TrainError: it cannot take that size, or does not answer with one vector a picture.
+        TrainError: it cannot take that size, or does not answer with one vector, or map, a picture.
     """
     size = f"{preprocess.height_px}×{preprocess.width_px} px"
     was_training = model.training
@@ -248,10 +266,9 @@ def check_pictures(model: CNNLSTM, preprocess: Preprocess) -> None:
         reason = str(error).splitlines()[:1] or [type(error).__name__]
         raise TrainError(f"this encoder takes no pictures of {size} ({reason[0]}); give another") from error
     model.train(was_training)
-    if tuple(output.shape) != (1, model.backbone_dim):
-        raise TrainError(
-            f"this encoder answers {tuple(output.shape)}, not one vector a picture; give another"
-        )
+    if tuple(output.shape) != (1, model.backbone_dim, *model.grid):
+        kind = "one vector a picture" if not model.grid else f"a map of {model.grid[0]}×{model.grid[1]} cells"
+        raise TrainError(f"this encoder answers {tuple(output.shape)}, not {kind}; give another")
 
 
 def last_stage(encoder: nn.Module) -> Iterator[nn.Module]:

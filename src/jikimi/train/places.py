@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from jikimi.data.manifest import ManifestRow
 from jikimi.errors import DataError
 from jikimi.preprocess import Preprocess
 from jikimi.sampling import TICK_SLACK_S, Indices
+from jikimi.train.located import N_JOINTS
 
 Floats = npt.NDArray[np.float64]
 Cells = npt.NDArray[np.int64]
@@ -22,13 +24,28 @@ SEEN_AFTER_S, LINGERS_S, AT_LEAST_S = 0.15, 0.3, 1.5
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """Boxes of everybody in a clip: shares of the picture (T, P, 4) as left, top, right, bottom; NaN: unseen.
+    """Boxes and joints of everybody in a clip, in shares of the picture; NaN where unseen.
 
-    `victim` is the person whom the accident happens to, None where there is none.
+    Boxes (T, P, 4) are left, top, right, bottom, joints (T, P, J, 2) x and y. `victim` is the person
+    whom the accident happens to, None where there is none.
     """
 
     boxes_TP4: Floats
+    joints_TPJ2: Floats
     victim: int | None
+
+
+class Places(NamedTuple):
+    """What a run shows, cell by cell of the encoder's map.
+
+    `cells_NHW` int64: a class, `nothing`, or -1 where it is not known; `victim_NHW` bool: whose cell it is;
+    `joints_NJHW` float32 (N, 2 J, h, w): x and y of the joints of whom it shows, in cells from its middle,
+    NaN where it shows nobody.
+    """
+
+    cells_NHW: Cells
+    victim_NHW: npt.NDArray[np.bool_]
+    joints_NJHW: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +69,10 @@ class Geometry:
         x = self.start_x + boxes[..., [0, 2]] * self.size_x
         y = self.start_y + boxes[..., [1, 3]] * self.size_y
         return np.stack([x.min(-1), y.min(-1), x.max(-1), y.max(-1)], axis=-1)
+
+    def points(self, points: Floats) -> Floats:
+        """Points (…, 2), x and y in shares → pixels of the input."""
+        return points * [self.size_x, self.size_y] + [self.start_x, self.start_y]
 
 
 def boxes_of(row: ManifestRow) -> Boxes | None:
@@ -77,36 +98,51 @@ def _read(source: str, extra: str, n_frames: int, rate_hz: float) -> Boxes | Non
         times = np.array([picture["t_s"] for picture in pictures])
         names = sorted({person for picture in pictures for person in picture["workers"]})
         found = np.full((n_frames, len(names), 4), np.nan)
+        joints = np.full((n_frames, len(names), N_JOINTS, 2), np.nan)
         for frame in range(n_frames):
             place = min(len(times) - 1, int(np.searchsorted(times, frame / rate_hz - TICK_SLACK_S)))
             for person, seen in pictures[place]["workers"].items():
                 found[frame, names.index(person)] = np.array(seen["box"]) / size
+                joints[frame, names.index(person)] = np.array(seen["joints"]) / size[:2]
         victim = document["victim"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: is damaged ({error}); simulate and prepare it again") from error
-    return Boxes(found, names.index(victim) if victim in names else None)
+    return Boxes(found, joints, names.index(victim) if victim in names else None)
 
 
-def cells_of(
+def places_of(
     row: ManifestRow, frames_N: Indices, geometry: Geometry, *, grid: tuple[int, int], cell_px: int,
     label: int, normal: int, nothing: int,
-) -> Cells:  # fmt: skip
-    """What each cell of the map shows, int64 (N, h, w): a class, `nothing`, or -1 where it is not known."""
-    cells = np.full((len(frames_N), *grid), nothing, dtype=np.int64)
+) -> Places:  # fmt: skip
+    """What each cell of the map shows in some frames of a clip."""
+    count = len(frames_N)
+    places = Places(
+        np.full((count, *grid), nothing, dtype=np.int64),
+        np.zeros((count, *grid), dtype=bool),
+        np.full((count, 2 * N_JOINTS, *grid), np.nan, dtype=np.float32),
+    )
     known = boxes_of(row)
     if known is None:
-        cells[:] = -1
-        return cells
+        places.cells_NHW[:] = -1
+        return places
     boxes = geometry.apply(known.boxes_TP4[frames_N])
+    joints = geometry.points(known.joints_TPJ2[frames_N]) / cell_px - 0.5
     people = [p for p in range(boxes.shape[1]) if p != known.victim]
     for place, frame in enumerate(frames_N.tolist()):
         for person in [*people, *([] if known.victim is None else [known.victim])]:
             if np.isnan(boxes[place, person]).any():
                 continue
-            shows = person == known.victim and _shows(row, frame)
-            rows, columns = _covered(boxes[place, person], grid, cell_px)
-            cells[place][np.ix_(rows, columns)] = label if shows else normal
-    return cells
+            rows, columns = (np.array(side) for side in _covered(boxes[place, person], grid, cell_px))
+            if not len(rows):
+                continue
+            at = np.ix_(rows, columns)
+            its = person == known.victim
+            places.victim_NHW[place][at] = its
+            places.cells_NHW[place][at] = label if its and _shows(row, frame) else normal
+            x, y = (joints[place, person, :, axis][:, None, None] for axis in (0, 1))
+            x, y = np.broadcast_arrays(x - columns[None, None, :], y - rows[None, :, None])
+            places.joints_NJHW[place][:, rows[:, None], columns] = np.concatenate([x, y])
+    return places
 
 
 def _shows(row: ManifestRow, frame: int) -> bool:

@@ -13,8 +13,8 @@ Sampling = Literal["even", "timed"]
 Part = Literal["head", "last", "all"]
 """What a stage trains: all but the encoder (on cached features), with its last stage too, or everything."""
 
-Pool = Literal["avg", "max", "catavgmax", "located"]
-"""How the encoder's map becomes a vector: average, maximum, both side by side, or both and what is where."""
+Pool = Literal["avg", "max", "catavgmax", "cells"]
+"""How the encoder's map is read: averaged, its maximum, both side by side, or cell by cell (`cells`)."""
 
 # Frames back that change is measured over, at 8 Hz: a step, and half a second.
 LAGS = (1, 4)
@@ -48,6 +48,7 @@ class Recipe:
     `span` above 0 trains stages on pictures by runs: so many consecutive frames of a clip are encoded once,
     and every window among them, `run_stride` frames apart, learns its own label. `batch_size` counts runs.
     `ema` is the decay of the averaged weights that are judged and kept; 0 keeps the last ones.
+    With `pool` `cells`, `feature_dim` is that of one cell.
     `clip_norm` bounds the norm of a step's gradient; 0 does not.
     """
 
@@ -202,17 +203,17 @@ def edge(*, weights: str = "imagenet", backbone: str | None = None) -> Recipe:
         recipe,
         backbone=backbone or "compact",
         stages=(Stage("all", 16, 3e-3),),
-        height_px=96,
-        width_px=128,
+        height_px=128,
+        width_px=176,
         inputs="motion",
         lags=LAGS,
-        pool="located",
+        pool="cells",
         batch_size=12,
         label_smoothing=0.05,
         dropout=0.1,
         clip_norm=5.0,
-        feature_dim=128,
-        hidden_dim=128,
+        feature_dim=48,
+        hidden_dim=64,
         lstm_layers=1,
         fc_dim=64,
         span=20,
@@ -264,7 +265,7 @@ def with_options(
     if "inputs" in wanted:  # colours have no lags, change has
         wanted.setdefault("lags", () if wanted["inputs"] == "rgb" else recipe.lags or LAGS)
     recipe = replace(recipe, **wanted)
-    if recipe.pool == "located" and recipe.backbone != "compact":
+    if recipe.pool == "cells" and recipe.backbone != "compact":
         recipe = replace(recipe, pool="catavgmax")  # places need a map of its cells
     if lr is not None:
         recipe = with_lr(recipe, lr)
