@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from jikimi import selftest
 from jikimi.bundle import ENCODER, HEAD, Bundle, Card, load_bundle
 from jikimi.data.manifest import Manifest
 from jikimi.errors import ExportError
@@ -60,7 +61,10 @@ def test_bundle_loads_and_says_what_it_is(
     exported: tuple[Path, Card, list[str]], checkpoint: Checkpoint, manifest: Manifest
 ) -> None:
     path, card, lines = exported
-    assert load_bundle(path).card == card and card.name == "model" and card.precision == "float32"
+    bundle = load_bundle(path)
+    assert bundle.card == card and card.name == "model" and card.precision == "float32"
+    selftest.check(bundle)
+    assert len(card.known_answer) == len(card.behaviors)
     assert card.training == checkpoint.origin.training
     assert card.metrics["epoch"] == 1 and card.metrics["parity"] <= 1e-3
     assert card.metrics["validation"]["clips"] == 3

@@ -66,6 +66,8 @@ class Card(BaseModel):
     training: dict[str, Any] = {}
     calibration: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
+    # What the model answered to `selftest.known_clip` when it was exported; empty in older bundles.
+    known_answer: tuple[float, ...] = ()
     hashes: dict[str, str] = {}
 
     @property

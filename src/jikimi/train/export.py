@@ -15,6 +15,7 @@ from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
+from jikimi import selftest
 from jikimi.bundle import Bundle, Card, load_bundle, save_bundle
 from jikimi.data.manifest import Manifest, ManifestRow
 from jikimi.errors import ExportError
@@ -98,6 +99,7 @@ def export(
             "rule": calibration.rule,
             "calibration": {**calibration.summary, "also_used_for": "choosing best.pth"},
             "metrics": {**card.metrics, "validation": report.as_dict(), "parity": difference},
+            "known_answer": tuple(map(float, selftest.answer(bundle))),
         }
     )
     card = save_bundle(out, card, encoder=onnx.encoder, head=onnx.head)
