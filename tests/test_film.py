@@ -54,3 +54,18 @@ def test_what_is_drawn_holds_for_the_whole_run() -> None:
     still = [bool((run == run[:1]).all()) for run in runs]
     assert sum(still) > 8  # the others flicker, tremble or are noisy
     assert len({run.tobytes() for run in runs}) == 40
+
+
+def test_some_runs_look_from_close_at_what_counts_and_keep_it_in_sight() -> None:
+    frames = np.zeros((2, 120, 160, 1), np.uint8)
+    focus = (0.95, 0.1)
+    near = 0
+    for seed in range(200):
+        _, geometry = film(frames, MOTION, np.random.default_rng(seed), focus=focus)
+        x, y = geometry.points(np.array(focus))
+        if abs(geometry.size_x) > 1.6 * MOTION.width_px:
+            near += 1
+            assert 0 <= x < MOTION.width_px and 0 <= y < MOTION.height_px
+        _, plain = film(frames, MOTION, np.random.default_rng(seed))
+        assert abs(plain.size_x) < 2 * MOTION.width_px
+    assert 30 < near < 100

@@ -586,3 +586,30 @@ def test_relative_paths_are_stored_absolute(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     make(Path("src"), out=Path("out"))
     assert all(Path(row.source).is_absolute() for row in read_manifest(Path("out")).rows)
+
+
+def test_data_set_made_like_another_keeps_its_sides_and_trains_on_what_is_new(tmp_path: Path) -> None:
+    src = annotated(tmp_path / "src")
+    make(src, out=tmp_path / "first")
+    sides = {row.source: row.split for row in read_manifest(tmp_path / "first").rows}
+    annotated(tmp_path / "src", "new.mp4,jam,,,room9,", "more.mp4,hit,,,room8,")
+    for number, name in enumerate(("new", "more")):
+        film(src / f"{name}.mp4", 60 + 15 * number)
+    for seed in (1, 2):
+        make(
+            src,
+            out=tmp_path / f"grown{seed}",
+            settings=replace(SETTINGS, like=tmp_path / "first", seed=seed, short_side_px=32),
+        )
+        grown = {row.source: row.split for row in read_manifest(tmp_path / f"grown{seed}").rows}
+        assert grown == sides | {str(src / f"{name}.mp4"): "train" for name in ("new", "more")}
+
+
+def test_data_set_like_one_that_has_nothing_in_common_is_refused(tmp_path: Path) -> None:
+    make(annotated(tmp_path / "src"), out=tmp_path / "first")
+    with pytest.raises(DataError, match="none of its validation clips"):
+        make(
+            annotated(tmp_path / "other"),
+            out=tmp_path / "second",
+            settings=replace(SETTINGS, like=tmp_path / "first"),
+        )

@@ -81,6 +81,10 @@ def prepare(
     seed: Annotated[int, typer.Option(min=0, help="Decides the split.")] = 42,
     workers: Annotated[int | None, typer.Option(help="Clips decoded at once; default: one a core.")] = None,
     behaviors: Behaviors = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA", help="Keep the sides of this data set; new groups are trained on."),
+    ] = None,
 ) -> None:
     """Turn labelled videos into a data set: frames, a manifest, and a split without leaks.
 
@@ -99,6 +103,7 @@ def prepare(
         val_ratio=val_ratio,
         seed=seed,
         workers=workers or os.cpu_count() or 1,
+        like=like,
     )
     label_set = load_behaviors(behaviors) if behaviors else BEHAVIORS
     with _progress("preparing clips") as progress:
@@ -132,6 +137,10 @@ def train(
     device: Annotated[DeviceName, typer.Option(help="What to train on.")] = DeviceName.auto,
     num_workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in RUN.")] = False,
+    tune: Annotated[
+        Path | None,
+        typer.Option(metavar="best.pth", help="Tune this model, by its own recipe, instead of a new one."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides initial weights, order and augmentation.")] = 42,
 ) -> None:
     """Train a model on a prepared data set.
@@ -140,7 +149,7 @@ def train(
     """
     with needs("train", "train"):
         from jikimi.train import devices, fit, recipes
-    chosen = recipes.RECIPES[recipe.value](weights=weights)
+    chosen = recipes.RECIPES[recipe.value](weights=weights) if tune is None else fit.recipe_to_tune(tune)
     changes: dict[str, Any] = {
         "backbone": backbone, "batch_size": batch_size, "views": views, "patience": patience, "seed": seed,
         "inputs": inputs.value if inputs else None, "head": head.value if head else None,
@@ -155,6 +164,7 @@ def train(
             chosen,
             device=device.value,
             resume=resume,
+            start=tune,
             workers=num_workers,
             say=say,
             progress=progress,

@@ -9,7 +9,7 @@ from jikimi.data.extract import Extracted
 from jikimi.data.fingerprint import Hashed
 from jikimi.data.manifest import ManifestRow
 from jikimi.data.source import Ingested, plain
-from jikimi.data.split import Item, split
+from jikimi.data.split import Item, Side, split
 from jikimi.errors import DataError
 
 # People note times in whole seconds: an event may end this much after the clip does, and is cut there.
@@ -68,19 +68,41 @@ def _row(one: Ready, event: EventSpan | None, note: str, *, layout: str, rate_hz
 
 
 def with_sides(
-    rows: Sequence[ManifestRow], found: Ingested, *, val_ratio: float, seed: int
+    rows: Sequence[ManifestRow],
+    found: Ingested,
+    *,
+    val_ratio: float,
+    seed: int,
+    like: Sequence[ManifestRow] = (),
 ) -> list[ManifestRow]:
     """Choose training or validation for every row that is not for evaluation only.
 
+    Groups with clips of the sources in `like` keep the side they have there, and new ones are trained on:
+    validation stays what it was. A group of which any clip was trained on is trained on.
+
     Raises:
-        DataError: as `split.split` does.
+        DataError: as `split.split` does, or `like` leaves nothing to validate on.
     """
     trainable = [Item(row.behavior, row.group) for row in rows if row.split != "test"]
-    sides = split(trainable, val_ratio=val_ratio, seed=seed)
+    sides = _sides_of(rows, like) if like else split(trainable, val_ratio=val_ratio, seed=seed)
     seen = sum(row.split == "test" and row.group in sides for row in rows)
     if seen:
         found.remarks.append(f"{seen} test clips show a scene that is also trained or validated on")
     return [row if row.split == "test" else replace(row, split=sides[row.group]) for row in rows]
+
+
+def _sides_of(rows: Sequence[ManifestRow], like: Sequence[ManifestRow]) -> dict[str, Side]:
+    known = {row.source: row.split for row in like}
+    validated = {row.group for row in rows if known.get(row.source) == "val"}
+    trained = {row.group for row in rows if known.get(row.source) == "train"}
+    sides: dict[str, Side] = {
+        row.group: "val" if row.group in validated - trained else "train"
+        for row in rows
+        if row.split != "test"
+    }
+    if "val" not in sides.values():
+        raise DataError("none of its validation clips are among these; give the sources it was made of too")
+    return sides
 
 
 def fits(event: EventSpan | None, duration_s: float) -> bool:

@@ -31,7 +31,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareSettings:
-    """How to prepare. `workers` processes decode at once; their number changes no byte of the result."""
+    """How to prepare. `workers` processes decode at once; their number changes no byte of the result.
+
+    `like` is a data set whose groups keep their sides.
+    """
 
     layout: Layout = "auto"
     annotations: Path | None = None
@@ -41,6 +44,7 @@ class PrepareSettings:
     val_ratio: float = 0.3
     seed: int = 42
     workers: int = os.cpu_count() or 1
+    like: Path | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.rate_hz) and 0 < self.rate_hz <= 1000):
@@ -196,7 +200,13 @@ class _Run:
 
     def divided(self, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
         try:
-            return with_sides(rows, self.found, val_ratio=self.settings.val_ratio, seed=self.settings.seed)
+            return with_sides(
+                rows,
+                self.found,
+                val_ratio=self.settings.val_ratio,
+                seed=self.settings.seed,
+                like=read_manifest(self.settings.like).rows if self.settings.like else (),
+            )
         except DataError as error:
             raise DataError(". ".join([str(error), *self.hints()])) from error
 

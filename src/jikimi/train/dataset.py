@@ -20,7 +20,7 @@ from jikimi.sampling import Indices
 from jikimi.train import augment, film
 from jikimi.train.located import CELL_PX, grid_of
 from jikimi.train.memory import FrameMemory
-from jikimi.train.places import Geometry, places_of
+from jikimi.train.places import Geometry, boxes_of, places_of
 from jikimi.train.recipes import Recipe
 
 
@@ -198,13 +198,28 @@ class CustomData(Dataset[tuple[Tensor, int]]):
         if recipe.augment:
             once, back = np.unique(shown, return_inverse=True)
             pictures = np.stack([self._read(row, i) for i in once.tolist()])[back]
-            run, geometry = film.film(pictures, preprocess, rng)
+            run, geometry = film.film(pictures, preprocess, rng, focus=self._focus(row, times.shown, rng))
         else:
             run = np.stack([self._fitted(row, i) for i in shown.tolist()])
             geometry = Geometry.fitted(preprocess, height=row.height_px, width=row.width_px)
         frames = preprocess.compose(run, before=len(shown) - len(times.shown))
         places = self._places(row, times.shown, geometry)
         return Run(torch.from_numpy(frames), *self._windows_in(position, times), *places)
+
+    def _focus(
+        self, row: ManifestRow, frames_N: Indices, rng: np.random.Generator
+    ) -> tuple[float, float] | None:
+        """Where the victim is, or anybody, at some moment of a run: shares of the picture, x and y."""
+        known = boxes_of(row) if self.recipe.pool == "cells" else None
+        if known is None:
+            return None
+        frame = int(frames_N[rng.integers(len(frames_N))])
+        boxes = known.boxes_TP4[frame] if known.victim is None else known.boxes_TP4[frame, [known.victim]]
+        boxes = boxes[np.isfinite(boxes).all(axis=1)]
+        if not len(boxes):
+            return None
+        left, top, right, bottom = boxes[rng.integers(len(boxes))].tolist()
+        return (left + right) / 2, (top + bottom) / 2
 
     def _places(self, row: ManifestRow, frames_N: Indices, geometry: Geometry) -> list[Tensor]:
         """What each cell of the map shows, as in `Places`; (N, 0, 0) where nobody asks."""

@@ -22,9 +22,11 @@ from jikimi.train.places import Geometry
 
 # Side of the part that is seen, as a share of the picture's: below 1 it is a crop, above there is a margin.
 SIDE_RANGE = (0.65, 1.25)
+CLOSE_RANGE = (0.25, 0.65)  # about somebody: as people look from a camera that is near
 STRETCH = 0.12  # a lens or a wrong pixel aspect
 
 # Shares of runs each change is made to.
+CLOSE = 0.35
 LIGHT, DRIFT, BLUR, NOISE, SHAKE, RECOMPRESS, ERASE = 0.8, 0.25, 0.15, 0.5, 0.1, 0.1, 0.25
 FRESH = 0.5  # runs seen as if the camera had just come up
 AT_ONSET = 0.75  # runs of an accident whose time is known that are made to contain its beginning
@@ -80,9 +82,18 @@ def onset_frame(event: EventSpan | None, rate_hz: float) -> int | None:
     return None if event is None else int(event.start_s * rate_hz)
 
 
-def film(frames_THWC: Image, preprocess: Preprocess, rng: np.random.Generator) -> tuple[Image, Geometry]:
-    """Augment and fit a run, uint8 (T, H, W, C) → uint8 (T, height_px, width_px, C), and what went where."""
-    seen, inner = _view(frames_THWC, preprocess.inner(*frames_THWC.shape[1:3]), rng)
+def film(
+    frames_THWC: Image,
+    preprocess: Preprocess,
+    rng: np.random.Generator,
+    *,
+    focus: tuple[float, float] | None = None,
+) -> tuple[Image, Geometry]:
+    """Augment and fit a run, uint8 (T, H, W, C) → uint8 (T, height_px, width_px, C), and what went where.
+
+    With a `focus`, x and y as shares of the picture, some runs are seen from close to it.
+    """
+    seen, inner = _view(frames_THWC, preprocess.inner(*frames_THWC.shape[1:3]), rng, focus=focus)
     seen = _lit(seen, rng)
     if rng.random() < ERASE:
         seen = _erased(seen, rng)
@@ -97,12 +108,20 @@ def film(frames_THWC: Image, preprocess: Preprocess, rng: np.random.Generator) -
     return _letterbox(seen, preprocess), geometry
 
 
-def _view(frames_THWC: Image, size: tuple[int, int], rng: np.random.Generator) -> tuple[Image, Geometry]:
+def _view(
+    frames_THWC: Image,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    *,
+    focus: tuple[float, float] | None,
+) -> tuple[Image, Geometry]:
     """A part of the picture, or the picture in a margin, perhaps mirrored or blurred: uint8 (T, *size, C)."""
     height, width = frames_THWC.shape[1:3]
-    side, stretch = float(rng.uniform(*SIDE_RANGE)), float(np.exp(rng.uniform(-STRETCH, STRETCH)))
-    rows = _Part.draw(side * stretch, rng, pixels=height, out=size[0])
-    columns = _Part.draw(side / stretch, rng, pixels=width, out=size[1])
+    x, y = focus if focus is not None and rng.random() < CLOSE else (None, None)
+    side = float(rng.uniform(*SIDE_RANGE) if x is None else rng.uniform(*CLOSE_RANGE))
+    stretch = float(np.exp(rng.uniform(-STRETCH, STRETCH)))
+    rows = _Part.draw(side * stretch, rng, pixels=height, out=size[0], about=y)
+    columns = _Part.draw(side / stretch, rng, pixels=width, out=size[1], about=x)
     trembles = rng.random() < SHAKE
     moves = rng.normal(0, 1.5 if trembles else 0.0, (len(frames_THWC), 2)).tolist()
     blur = ImageFilter.GaussianBlur(float(rng.uniform(0.4, 1.2))) if rng.random() < BLUR else None
@@ -137,9 +156,13 @@ class _Part:
     after: int
 
     @classmethod
-    def draw(cls, side: float, rng: np.random.Generator, *, pixels: int, out: int) -> "_Part":
+    def draw(
+        cls, side: float, rng: np.random.Generator, *, pixels: int, out: int, about: float | None = None
+    ) -> "_Part":
         place = float(rng.uniform())
         if side <= 1:
+            if about is not None:  # it lies in the middle half of what is seen
+                place = float(np.clip((about - side * (0.25 + place / 2)) / max(1 - side, 1e-6), 0, 1))
             start = place * (1 - side) * pixels
             return cls(start, start + side * pixels, out, 0, 0)
         inner = max(1, round(out / side))

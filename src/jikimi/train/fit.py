@@ -11,8 +11,9 @@ import logging
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,14 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from jikimi.data.manifest import Manifest, read_manifest
+from jikimi.data.manifest import Manifest, ManifestRow, read_manifest
 from jikimi.errors import JikimiError, TrainError
 from jikimi.train import features
 from jikimi.train.checkpoint import (
     BEST,
     LAST,
     META,
+    Checkpoint,
     Origin,
     load_checkpoint,
     read_document,
@@ -36,7 +38,8 @@ from jikimi.train.dataset import CustomData
 from jikimi.train.devices import Device, is_main_process, torch_device, wait_for_all
 from jikimi.train.learner import Learner, Material, epochs_before
 from jikimi.train.model import Model, check_pictures, last_stage, to_device
-from jikimi.train.recipes import Recipe
+from jikimi.train.places import is_simulated
+from jikimi.train.recipes import Recipe, Stage
 from jikimi.train.records import Records, Say
 from jikimi.train.run_folder import check_run
 from jikimi.train.weights import load_weights
@@ -57,11 +60,14 @@ def fit(
     *,
     device: Device = "auto",
     resume: bool = False,
+    start: Path | None = None,
     workers: int = 0,
     say: Say = log.info,
     progress: features.Progress | None = None,
 ) -> dict[str, Any]:
     """Train `recipe` on the prepared set `data` into `out`; returns the best epoch's figures.
+
+    With `start` a trained model goes on learning; what it was trained on is never validated on.
 
     Raises:
         TrainError: the run cannot start (a side of the split is empty, the folder holds another run), or
@@ -70,23 +76,27 @@ def fit(
     manifest = read_manifest(data)
     if not manifest.rows:
         raise TrainError(f"{manifest.root}: holds no clips; prepare it again")
+    begun = load_checkpoint(start) if start is not None else None
+    train, val = manifest.select("train"), manifest.select("val")
+    if begun is not None:
+        train, val = _apart(train, val, begun)
     origin = Origin(
         recipe=recipe,
         behaviors=manifest.behaviors,
         rate_hz=manifest.rows[0].rate_hz,
         short_side_px=int(manifest.settings["short_side_px"]),
-        training=_summary(manifest, recipe),
+        training=_summary(manifest, recipe, train=train, val=val, start=begun),
     )
     resume = check_run(out, origin, resume=resume)
     # Worker processes are started anew every epoch, and would forget.
     held = MEMORY_BYTES if recipe.span and not workers else 0
-    train, val = manifest.select("train"), manifest.select("val")
+    train = _repeated(train, recipe.real_repeats)
     material = Material(
         CustomData(manifest, train, recipe, memory_bytes=held * 3 // 4),
         CustomData(manifest, val, recipe, memory_bytes=held // 4),
     )
     _note_missing(material, say)
-    model = _build(origin, resume=resume)
+    model = _build(origin, resume=resume, start=begun)
     records = Records(out, origin, say, recipe.patience)
     with _readable_failures():
         _run_stages(
@@ -100,7 +110,50 @@ def fit(
     return records.best
 
 
-def _build(origin: Origin, *, resume: bool) -> Model:
+# A trained model is tuned for so many epochs, at this share of its first learning rate.
+TUNE_EPOCHS, TUNE_LR, TUNE_REAL_REPEATS = 4, 1 / 6, 8
+
+
+def recipe_to_tune(start: Path) -> Recipe:
+    """The recipe of a trained model, for a few more epochs at a lower rate, everything trained at once.
+
+    Raises:
+        TrainError: it is no checkpoint.
+    """
+    recipe = load_checkpoint(start).origin.recipe
+    stage = Stage("all", TUNE_EPOCHS, recipe.stages[0].lr * TUNE_LR)
+    return replace(
+        recipe, name=f"{recipe.name} tuned", stages=(stage,), weights="none", real_repeats=TUNE_REAL_REPEATS
+    )
+
+
+def _apart(
+    train: tuple[ManifestRow, ...], val: tuple[ManifestRow, ...], start: Checkpoint
+) -> tuple[tuple[ManifestRow, ...], tuple[ManifestRow, ...]]:
+    """Train on the groups that a model has been trained on already: they can say nothing of it."""
+    known = set(_groups_of(start.origin.training))
+    seen = tuple(row for row in val if row.group in known)
+    if len(seen) == len(val):
+        raise TrainError(
+            f"{start.path}: was trained on every group to validate on; prepare with --like its data set"
+        )
+    return train + seen, tuple(row for row in val if row.group not in known)
+
+
+def _groups_of(training: Mapping[str, Any]) -> Iterator[str]:
+    """Groups that a model was trained on, and those of the model that it began as."""
+    yield from training.get("train", {}).get("groups", ())
+    if "start" in training:
+        yield from _groups_of(training["start"])
+
+
+def _repeated(train: tuple[ManifestRow, ...], times: int) -> tuple[ManifestRow, ...]:
+    """Real clips among simulated ones, so many times each: there are ever few of them."""
+    real = tuple(row for row in train if not is_simulated(row))
+    return train + real * (times - 1) if len(real) < len(train) else train
+
+
+def _build(origin: Origin, *, resume: bool, start: Checkpoint | None = None) -> Model:
     """The model to start from. What a later stage would stumble over is refused now."""
     recipe = origin.recipe
     torch.manual_seed(recipe.seed)
@@ -110,9 +163,22 @@ def _build(origin: Origin, *, resume: bool) -> Model:
         list(last_stage(model.encoder))
     # One memory layout for all stages: a run resumed in a later one must sum in the same order.
     to_device(model, torch.device("cpu"))
+    if start is not None and start.origin.behaviors != origin.behaviors:
+        raise TrainError(f"{start.path}: knows other behaviours than the data set; train a new model on it")
     if not resume:  # a run that goes on has all of its weights, wherever they came from
         load_weights(model.encoder, recipe.backbone, recipe.weights)
+        if start is not None:
+            _take_over(model, start)
     return model
+
+
+def _take_over(model: Model, start: Checkpoint) -> None:
+    try:
+        model.load_state_dict(start.model.state_dict())
+    except RuntimeError as error:
+        raise TrainError(
+            f"{start.path}: is of another shape; give the options that it was made with"
+        ) from error
 
 
 def _note_missing(material: Material, say: Say) -> None:
@@ -124,16 +190,24 @@ def _note_missing(material: Material, say: Say) -> None:
             say(f"note: no clips to {side} of {', '.join(lacking)}")
 
 
-def _summary(manifest: Manifest, recipe: Recipe) -> dict[str, Any]:
+def _summary(
+    manifest: Manifest,
+    recipe: Recipe,
+    *,
+    train: Sequence[ManifestRow],
+    val: Sequence[ManifestRow],
+    start: Checkpoint | None,
+) -> dict[str, Any]:
     sides: dict[str, Any] = {}
-    for split in ("train", "val"):
-        rows = manifest.select("train" if split == "train" else "val")
+    for split, rows in (("train", train), ("val", val)):
         sides[split] = {
             "clips": len(rows),
             "groups": sorted({row.group for row in rows}),
             "by_behavior": dict(sorted(Counter(row.behavior for row in rows).items())),
         }
-    return {"data": str(manifest.root), "digest": manifest.digest(), "recipe": recipe.name, **sides}
+    if start is not None:
+        sides["start"] = start.origin.training
+    return {"data": manifest.root.name, "digest": manifest.digest(), "recipe": recipe.name, **sides}
 
 
 @contextmanager

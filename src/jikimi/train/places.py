@@ -84,6 +84,11 @@ def boxes_of(row: ManifestRow) -> Boxes | None:
     return _read(row.source, row.extra, row.n_frames, row.rate_hz)
 
 
+def is_simulated(row: ManifestRow) -> bool:
+    """Whether a clip comes from the simulator, as its truth tells."""
+    return bool(json.loads(row.extra).get("truth"))
+
+
 @lru_cache(maxsize=50_000)
 def _read(source: str, extra: str, n_frames: int, rate_hz: float) -> Boxes | None:
     name = json.loads(extra).get("truth")

@@ -49,7 +49,8 @@ class Recipe:
     and every window among them, `run_stride` frames apart, learns its own label. `batch_size` counts runs.
     `ema` is the decay of the averaged weights that are judged and kept; 0 keeps the last ones.
     With `pool` `cells`, `feature_dim` is that of one cell.
-    `clip_norm` bounds the norm of a step's gradient; 0 does not.
+    `clip_norm` bounds the norm of a step's gradient; 0 does not. Where simulated clips are in the mix, real
+    ones are drawn `real_repeats` times as often.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Recipe:
     run_stride: int = 1
     ema: float = 0.0
     clip_norm: float = 0.0
+    real_repeats: int = 1
 
     def __post_init__(self) -> None:
         counts = {
@@ -105,6 +107,7 @@ class Recipe:
             "lstm_layers": self.lstm_layers,
             "fc_dim": self.fc_dim,
             "run_stride": self.run_stride,
+            "real_repeats": self.real_repeats,
         }
         for name, value in counts.items():
             if value < 1:
@@ -222,6 +225,7 @@ def edge(*, weights: str = "imagenet", backbone: str | None = None) -> Recipe:
         warm_up_epochs=1,
         draws_per_clip=1,
         ema=0.995,
+        real_repeats=8,
     )
 
 
