@@ -65,6 +65,15 @@ def test_last_of_a_frozen_encoder_takes_it_from_best(path: Path, model: CNNLSTM)
     assert (found["fc.0.bias"] == 1).all()
 
 
+def test_card_names_the_data_and_not_where_it_lay() -> None:
+    training = {"data": "/home/me/clips", "start": {"data": "/home/me/before", "digest": "e"}}
+    card = Origin(timed(), LABELS, rate_hz=8.0, short_side_px=64, training=training).card(
+        name="x", metrics={}
+    )
+    assert card.training == {"data": "clips", "start": {"data": "before", "digest": "e"}}
+    assert training["data"] == "/home/me/clips"
+
+
 def test_scorer_gives_the_models_own_answers(path: Path, model: CNNLSTM) -> None:
     scorer = TorchScorer(load_checkpoint(path))
     pictures = np.random.default_rng(0).normal(size=(8, 3, 32, 48)).astype(np.float32)

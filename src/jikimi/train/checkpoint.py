@@ -1,7 +1,7 @@
 """`best.pth` and `last.pth`: writing, reading, and scoring with them."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -106,9 +106,19 @@ class Origin:
             feature_dim=self._feature_dim(),
             temperature=1.0,
             rule=default_rule(self.behaviors),
-            training=self.training,
+            training=_portable(self.training),
             metrics=metrics,
         )
+
+
+def _portable(training: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model was trained on, without where that lies on this machine."""
+    found = dict(training)
+    if "data" in found:
+        found["data"] = Path(found["data"]).name
+    if "start" in found:
+        found["start"] = _portable(found["start"])
+    return found
 
 
 @dataclass(frozen=True, slots=True)

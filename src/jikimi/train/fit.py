@@ -207,7 +207,7 @@ def _summary(
         }
     if start is not None:
         sides["start"] = start.origin.training
-    return {"data": manifest.root.name, "digest": manifest.digest(), "recipe": recipe.name, **sides}
+    return {"data": str(manifest.root), "digest": manifest.digest(), "recipe": recipe.name, **sides}
 
 
 @contextmanager
