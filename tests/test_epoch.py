@@ -81,17 +81,21 @@ def test_processes_share_the_very_same_batches(world: int) -> None:
 def test_runs_are_joined_with_places_and_bags_counted_through() -> None:
     def run(n: int, labels: list[int], bags: list[int]) -> Run:
         places = torch.zeros(len(labels), 4, dtype=torch.int64) + n - 1
-        cells = torch.full((n, 1, 1), n)
-        return Run(
-            torch.full((n, 1, 2, 2), float(n)), places, torch.tensor(labels), torch.tensor(bags), cells
-        )
+        frames = torch.full((n, 1, 2, 2), float(n))
+        return Run(frames, places, torch.tensor(labels), torch.tensor(bags), *shown(n))
+
+    def shown(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return torch.full((n, 1, 1), n), torch.full((n, 1, 1), n % 2 == 0), torch.full((n, 2, 1, 1), float(n))
 
     none = torch.zeros(0).long()
-    empty = Run(torch.zeros(2, 1, 2, 2), torch.zeros(0, 4).long(), none, none, torch.full((2, 1, 1), 2))
+    empty = Run(torch.zeros(2, 1, 2, 2), torch.zeros(0, 4).long(), none, none, *shown(2))
     batch = collate_runs([run(3, [5, 1], [0, 1]), empty, run(4, [2, 2, 2], [0, 0, 0]), run(5, [5], [0])])
     assert batch.frames_NCHW.shape == (14, 1, 2, 2)
     assert batch.frames_NCHW[batch.places_WT[:, 0], 0, 0, 0].tolist() == [3, 3, 4, 4, 4, 5]
-    assert batch.cells_NHW[:, 0, 0].tolist() == [3] * 3 + [2] * 2 + [4] * 4 + [5] * 5
+    each = [3] * 3 + [2] * 2 + [4] * 4 + [5] * 5
+    assert batch.lengths_R.tolist() == [3, 2, 4, 5] and batch.cells_NHW[:, 0, 0].tolist() == each
+    assert batch.joints_NJHW[:, 0, 0, 0].tolist() == each
+    assert batch.victim_NHW[:, 0, 0].tolist() == [n % 2 == 0 for n in each]
     assert batch.bags_W.tolist() == [0, 1, 2, 2, 2, 3] and batch.runs_W.tolist() == [0, 0, 2, 2, 2, 3]
 
 
