@@ -22,6 +22,7 @@ from jikimi.train.alarms import ScoredStream, judge, raise_alarms, sweep
 from jikimi.train.calibrate import (
     calibrate_on_clips,
     calibrate_on_streams,
+    choose_confirmed,
     choose_rule,
     fit_temperature,
     truth_of_clip,
@@ -225,6 +226,29 @@ def test_accident_clip_without_times_is_an_event_somewhere_in_it(tmp_path: Path)
     assert truth_of_clip(untimed, normal="no-accident") == [Truth("untimed", "jam", 0, 4, timed=False)]
     assert truth_of_clip(timed, normal="no-accident") == [Truth("timed", "fall-down", 1, 3)]
     assert truth_of_clip(quiet, normal="no-accident") == []
+
+
+def flicker(camera: str, moments: range) -> ScoredStream:
+    """Three quarters of a second of certainty at some moments, and a fall from 100 s on."""
+    quiet = stream(camera, {100: 0.9}, seconds=3600)
+    for start_s in moments:
+        flash = (quiet.times_s >= start_s) & (quiet.times_s < start_s + 0.75)
+        quiet.probabilities_NC[flash, FALL], quiet.probabilities_NC[flash, NORMAL] = 0.99, 0.01
+    return quiet
+
+
+def test_flicker_is_answered_by_confirming_longer() -> None:
+    streams, truths = [flicker("gate", range(200, 3500, 60))], [fell("gate", 100)]
+    _, quick = choose_rule(streams, truths, RULE, max_false_alarms_per_hour=0.5)
+    rule, summary = choose_confirmed(streams, truths, RULE, max_false_alarms_per_hour=0.5)
+    assert (quick.met, quick.found) != (True, 1)
+    assert summary.met and summary.found == 1 and summary.false_alarms == 0
+    assert rule.smooth > RULE.smooth
+
+
+def test_where_nothing_flickers_the_quickest_confirmation_stays() -> None:
+    rule, _ = choose_confirmed([flicker("gate", range(0))], [fell("gate", 100)], RULE)
+    assert (rule.smooth, rule.raise_n, rule.raise_of) == (RULE.smooth, RULE.raise_n, RULE.raise_of)
 
 
 def test_streams_choose_the_rule_and_leave_the_temperature(tmp_path: Path) -> None:

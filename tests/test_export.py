@@ -66,7 +66,8 @@ def test_bundle_loads_and_says_what_it_is(
     selftest.check(bundle)
     assert len(card.known_answer) == len(card.behaviors)
     training = checkpoint.origin.training
-    assert card.training == {**training, "data": Path(training["data"]).name}  # its name, not where it lies here
+    # The name of its data, not where it lies here.
+    assert card.training == {**training, "data": Path(training["data"]).name}
     assert card.metrics["epoch"] == 1 and card.metrics["parity"] <= 1e-3
     assert card.metrics["validation"]["clips"] == 3
     assert any("largest difference" in line for line in lines)

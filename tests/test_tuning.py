@@ -33,10 +33,19 @@ def tune(data: Path, out: Path, start: Path, **changes: Any) -> dict[str, Any]:
 def test_own_recipe_for_a_few_epochs_at_a_lower_rate(begun: Path) -> None:
     recipe, first = recipe_to_tune(begun), load_checkpoint(begun).origin.recipe
     (stage,) = recipe.stages
+    assert recipe.balance == "none"  # what was mined is mostly normal, and is to weigh as much
     assert (stage.part, stage.epochs) == ("all", TUNE_EPOCHS)
     assert stage.lr == pytest.approx(first.stages[0].lr * TUNE_LR)
     assert (
-        replace(recipe, stages=first.stages, name=first.name, real_repeats=1, weights=first.weights) == first
+        replace(
+            recipe,
+            stages=first.stages,
+            name=first.name,
+            real_repeats=1,
+            weights=first.weights,
+            balance=first.balance,
+        )
+        == first
     )
 
 
@@ -81,4 +90,6 @@ def test_real_clips_count_more_where_simulated_ones_are_in_the_mix(tmp_path: Pat
     rows = make_data(tmp_path / "data", [ClipSpec("bump", "train", g) for g in "abc"]).rows
     simulated = tuple(replace(row, extra='{"truth": "t.json"}') for row in rows[1:])
     assert len(_repeated((rows[0], *simulated), 8)) == 8 + 2
+    mined = tuple(replace(row, extra='{"mined": "1"}') for row in rows)
+    assert len(_repeated((*mined, *simulated), 8)) == 3 + 2, "of what was mined there is enough"
     assert _repeated(rows, 8) == rows, "where all are real, all count the same"

@@ -268,6 +268,45 @@ def export(
 
 
 @app.command()
+def mine(
+    recordings: Annotated[Path, typer.Argument(metavar="DIR", help="Recordings with their truth.csv.")],
+    model: Annotated[Path, typer.Option("--model", metavar="X.jikimi", help="The model to improve.")],
+    out: Annotated[Path, typer.Option("--out", metavar="CLIPS", help="Where the clips go.")],
+    truth: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Another truth: camera, behavior, start_s, end_s.")
+    ] = None,
+    above: Annotated[
+        float, typer.Option(min=0, max=1, help="Normal work counts from this probability of an accident.")
+    ] = 0.1,
+    per_hour: Annotated[
+        float, typer.Option(min=0, help="At most so many clips an hour of normal work.")
+    ] = 300,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Recordings at once; default: one a core.")
+    ] = None,
+) -> None:
+    """Cut what a model takes for an accident out of long recordings, to train it on.
+
+    Example: jikimi mine recordings --model model.jikimi --out hard
+    """
+    with needs("train", "mine"):
+        from jikimi.bundle import load_bundle
+        from jikimi.train.mine import mine as run
+        from jikimi.train.truth import TRUTH, read_truth
+    card = load_bundle(model).card
+    table = truth or recordings / TRUTH
+    normal = card.behaviors[card.normal_index].key
+    streams = read_truth(recordings, table, behaviors=card.keys, normal=normal)
+    with _progress("mining") as progress:
+        mined = run(
+            model, streams, out, above=above, per_hour=per_hour, workers=workers or os.cpu_count() or 1,
+            progress=progress,
+        )  # fmt: skip
+    for line in mined.lines():
+        print(line)
+
+
+@app.command()
 def watch(
     sources: Annotated[
         list[str], typer.Argument(metavar="SRC...", help="Files, folders, addresses, devices.")

@@ -14,7 +14,7 @@ from jikimi.train.truth import StreamSet
 from jikimi.video import open_input
 
 # Dense near 1, where a calibrated model's scores on clear events lie.
-THETAS = (*(step / 20 for step in range(2, 20)), 0.97, 0.98, 0.99, 0.995, 0.999)
+THETAS = (*(step / 20 for step in range(2, 20)), 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 0.998, 0.999, 0.9995)
 
 
 @dataclass(frozen=True, slots=True)

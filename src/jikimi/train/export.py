@@ -119,7 +119,10 @@ def _calibrate(
     on_clips = calibrate_on_clips(bundle, manifest, rows, max_false_alarms_per_hour=bound, progress=progress)
     if streams is None:
         return on_clips
-    bundle.card = bundle.card.model_copy(update={"temperature": on_clips.temperature})
+    # Half of all clips are accidents. What is fitted on them may sharpen scores until all that matters in
+    # hours of normal work lies within rounding of 1, so here it may only soften.
+    temperature = max(1.0, on_clips.temperature)
+    bundle.card = bundle.card.model_copy(update={"temperature": temperature})
     found = calibrate_on_streams(bundle, streams, max_false_alarms_per_hour=bound, progress=progress)
     clips = {"temperature_from": on_clips.summary["source"], "clips": on_clips.summary["clips"]}
     return Calibration(found.temperature, found.rule, found.summary | clips)

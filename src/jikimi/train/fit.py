@@ -38,7 +38,7 @@ from jikimi.train.dataset import CustomData
 from jikimi.train.devices import Device, is_main_process, torch_device, wait_for_all
 from jikimi.train.learner import Learner, Material, epochs_before
 from jikimi.train.model import Model, check_pictures, last_stage, to_device
-from jikimi.train.places import is_simulated
+from jikimi.train.places import is_mined, is_simulated
 from jikimi.train.recipes import Recipe, Stage
 from jikimi.train.records import Records, Say
 from jikimi.train.run_folder import check_run
@@ -117,13 +117,20 @@ TUNE_EPOCHS, TUNE_LR, TUNE_REAL_REPEATS = 4, 1 / 6, 8
 def recipe_to_tune(start: Path) -> Recipe:
     """The recipe of a trained model, for a few more epochs at a lower rate, everything trained at once.
 
+    Classes are drawn as often as they occur: of normal work, where a trained model still errs, there is more.
+
     Raises:
         TrainError: it is no checkpoint.
     """
     recipe = load_checkpoint(start).origin.recipe
     stage = Stage("all", TUNE_EPOCHS, recipe.stages[0].lr * TUNE_LR)
     return replace(
-        recipe, name=f"{recipe.name} tuned", stages=(stage,), weights="none", real_repeats=TUNE_REAL_REPEATS
+        recipe,
+        name=f"{recipe.name} tuned",
+        stages=(stage,),
+        weights="none",
+        balance="none",
+        real_repeats=TUNE_REAL_REPEATS,
     )
 
 
@@ -148,9 +155,9 @@ def _groups_of(training: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _repeated(train: tuple[ManifestRow, ...], times: int) -> tuple[ManifestRow, ...]:
-    """Real clips among simulated ones, so many times each: there are ever few of them."""
-    real = tuple(row for row in train if not is_simulated(row))
-    return train + real * (times - 1) if len(real) < len(train) else train
+    """Real clips among simulated ones, so many times each: there are ever few of them, unlike mined ones."""
+    real = tuple(row for row in train if not is_simulated(row) and not is_mined(row))
+    return train + real * (times - 1) if any(map(is_simulated, train)) else train
 
 
 def _build(origin: Origin, *, resume: bool, start: Checkpoint | None = None) -> Model:

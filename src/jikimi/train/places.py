@@ -89,6 +89,11 @@ def is_simulated(row: ManifestRow) -> bool:
     return bool(json.loads(row.extra).get("truth"))
 
 
+def is_mined(row: ManifestRow) -> bool:
+    """Whether a clip was cut from a longer recording because a model was wrong there, as `mine` notes."""
+    return bool(json.loads(row.extra).get("mined"))
+
+
 @lru_cache(maxsize=50_000)
 def _read(source: str, extra: str, n_frames: int, rate_hz: float) -> Boxes | None:
     name = json.loads(extra).get("truth")
