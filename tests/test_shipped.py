@@ -8,8 +8,13 @@ from typing import Any
 import pytest
 
 from bundles import make_bundle
-from jikimi.shipped import SAMPLES, TRUTH, ShippedError, shipped_model, shipped_samples
-from jikimi.stream_metrics import Truth
+from jikimi import selftest
+from jikimi.bundle import load_bundle
+from jikimi.shipped import SAMPLES, TRUTH, ShippedError, assets, shipped_model, shipped_samples
+from jikimi.stream_metrics import HEADLINE_S, Truth
+from jikimi.watch.demo import Round, compare
+from jikimi.watch.event import WatchEvent
+from jikimi.watch.pipeline import watch
 
 ROW = {
     "camera": "press-3", "behavior": "jam", "start_s": 3, "end_s": 5, "korean": "손이 끼인다",
@@ -72,3 +77,34 @@ def test_model_is_found(tmp_path: Path) -> None:
 
 
 # --- what this install carries
+
+
+# --- what this install carries
+
+
+def test_shipped_files_are_small() -> None:
+    videos = [sample.video for sample in shipped_samples().samples]
+    assert shipped_model().stat().st_size <= 8e6
+    assert sum(video.stat().st_size for video in videos) <= 4e6
+    assert {path.name for path in (assets() / SAMPLES).iterdir()} == {TRUTH, *(v.name for v in videos)}
+
+
+def test_shipped_model_raises_every_event_of_the_samples_and_nothing_else() -> None:
+    samples, bundle = shipped_samples().samples, load_bundle(shipped_model(), threads=1)
+    events: list[WatchEvent] = []
+    summary = watch([str(sample.video) for sample in samples], bundle=bundle, emit=events.append)
+    outcomes = compare(samples, [Round(1, tuple(events), summary)])
+    assert summary.faults == 0
+    assert {outcome.camera: outcome.verdict for outcome in outcomes} == {
+        sample.camera: "quiet" if sample.truth is None else "raised" for sample in samples
+    }
+    assert len(outcomes) == len(samples)
+    delays = [outcome.delay_s for outcome in outcomes if outcome.delay_s is not None]
+    assert delays and max(delays) <= HEADLINE_S
+
+
+def test_shipped_model_is_calibrated_and_knows_its_answer() -> None:
+    bundle = load_bundle(shipped_model(), threads=1)
+    selftest.check(bundle)
+    assert bundle.card.known_answer and bundle.card.calibration["source"] == "streams"
+    assert "/" not in str(bundle.card.training["data"]), "no path of the machine it was made on"
