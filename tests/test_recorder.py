@@ -161,13 +161,27 @@ def test_folder_that_cannot_be_made_is_a_problem_and_no_crash(tmp_path: Path) ->
     assert evidence.path is None and "out" in evidence.problem and "\n" not in evidence.problem
 
 
-@pytest.mark.parametrize("limit_bytes", [0, 20_000, 60_000])
-def test_full_disk_is_a_problem_and_leaves_nothing_behind(tmp_path: Path, limit_bytes: int) -> None:
+@pytest.mark.parametrize("limit_bytes", [0, 500, 4_000])
+def test_disk_full_before_a_whole_fragment_is_a_problem_and_leaves_nothing_behind(
+    tmp_path: Path, limit_bytes: int
+) -> None:
     source = write_video(tmp_path / "v.mp4", seconds=12, draw=noise, size=(64, 48))
     with files_limited_to(limit_bytes):
         (evidence,) = record(source, tmp_path / "out")
     assert evidence.path is None and "cannot be written" in evidence.problem
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("limit_bytes", [20_000, 60_000])
+def test_disk_full_in_mid_write_keeps_what_is_there(tmp_path: Path, limit_bytes: int) -> None:
+    source = write_video(tmp_path / "v.mp4", seconds=12, draw=noise, size=(64, 48))
+    with files_limited_to(limit_bytes):
+        (evidence,) = record(source, tmp_path / "out")
+    assert evidence.path is not None and not evidence.complete
+    assert "cannot be written" in evidence.problem and "kept the first" in evidence.problem
+    frames = frames_of(evidence.path)
+    assert frames[-1].time == pytest.approx(evidence.end_s - evidence.start_s, abs=0.05)
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["t_fall-down.mp4"]
 
 
 def test_evidence_that_does_not_show_the_event_is_told(
@@ -294,3 +308,20 @@ def test_a_name_is_reserved_before_it_is_written(tmp_path: Path) -> None:
     again, other = reserve(tmp_path, "t_jam")
     assert temporary != again and final != other
     assert stat.S_ISREG(temporary.stat().st_mode) and not final.exists()
+
+
+def test_folder_that_retention_removes_meanwhile_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, mkdir = tmp_path / "door", Path.mkdir
+    seen: list[Path] = []
+
+    def made_and_removed(self: Path, **options: bool) -> None:
+        mkdir(self, **options)
+        seen.append(self)
+        if len(seen) == 1:
+            self.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", made_and_removed)
+    temporary, final = reserve(folder, "t_jam")
+    assert temporary.exists() and final == folder / "t_jam.mp4" and len(seen) == 2

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from jikimi import cli_site
 from jikimi.errors import JikimiError, SettingsError
 from jikimi.extras import needs
 from jikimi.options import (
@@ -478,6 +479,9 @@ def _elapsed(console: "Console", what: str) -> Iterator[None]:
     with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
         bar.add_task(what, total=None)
         yield
+
+
+cli_site.register(app)
 
 
 def main() -> None:

@@ -43,3 +43,23 @@ class InferenceError(JikimiError):
 
 class SimError(JikimiError):
     """A simulation that cannot run: nothing to render with, or no room for what it makes."""
+
+
+class StoreError(JikimiError):
+    """A database or key that cannot be used."""
+
+
+class StoreBusyError(StoreError):
+    """Trouble that passes by itself (locked, disk full, connection lost): try the call again."""
+
+
+class NotFoundError(StoreError):
+    """Something that the store was asked for by name and does not hold."""
+
+
+class AlertError(JikimiError):
+    """An alert that did not reach its target this time; trying again may help."""
+
+
+class RefusedError(AlertError):
+    """An alert or a target that will not work as it is: somebody must change it, here or there."""

@@ -6,14 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
-"""RGB picture, uint8 (H, W, 3)."""
+"""RGB picture, uint8 (H, W, 3); fitted for a model that looks at brightness alone, (H, W, 1)."""
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded picture, uint8 RGB (H, W, 3), and its stream time in seconds from the first frame.
+    """One picture, uint8 RGB (H, W, 3) or brightness (H, W, 1), and its stream time in seconds.
 
     `damaged` marks a picture that the decoder itself reported as corrupt.
     """
@@ -24,5 +24,5 @@ class Frame:
 
     def __post_init__(self) -> None:
         image = self.image_HWC
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"a frame is uint8 (H, W, 3), not {image.dtype} {image.shape}")
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3):
+            raise ValueError(f"a frame is uint8 (H, W, 3) or (H, W, 1), not {image.dtype} {image.shape}")

@@ -2,7 +2,9 @@
 
 from av.container import InputContainer
 
+from jikimi.video.blackening import blacken
 from jikimi.video.evidence import EvidenceFile, StoredPacket, StreamCopy, check_evidence
+from jikimi.video.fragments import recover
 from jikimi.video.reading import (
     MAX_JUMP_S,
     MEDIA_ERRORS,
@@ -19,6 +21,7 @@ from jikimi.video.reading import (
     read_frames,
     reason,
 )
+from jikimi.video.stills import still, strip
 from jikimi.video.writing import VideoWriter
 
 __all__ = [
@@ -35,6 +38,7 @@ __all__ = [
     "StreamCopy",
     "VideoInfo",
     "VideoWriter",
+    "blacken",
     "check_evidence",
     "frame_ticks",
     "info",
@@ -42,4 +46,7 @@ __all__ = [
     "open_input",
     "read_frames",
     "reason",
+    "recover",
+    "still",
+    "strip",
 ]

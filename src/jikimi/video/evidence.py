@@ -1,17 +1,22 @@
-"""Write packets into an MP4 as they came, or as H.264 where MP4 cannot carry their codec."""
+"""Write packets into an MP4 as they came, or as H.264 where MP4 cannot carry their codec.
+
+The MP4 is fragmented: whatever stops the writer, all but the last second plays.
+"""
 
 import io
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import av
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from jikimi.errors import VideoError
+from jikimi.video.fragments import DurableFile, sync_folder
 from jikimi.video.reading import MEDIA_ERRORS, Packet, frame_ticks, info, open_input, reason
 
 log = logging.getLogger(__name__)
@@ -22,6 +27,17 @@ _COPIED = frozenset({"h264", "hevc", "mpeg4", "mjpeg", "av1", "libdav1d", "vp9",
 # Pictures that H.264 and H.265 may hold back to put them in order (their decoded picture buffer). Matroska
 # leaves the first decoding times out: that far before its showing, a packet is early enough.
 _MAX_REORDER = 16
+
+# A fragment ends before each keyframe and after a second: that much is lost by SIGKILL. delay_moov writes the
+# head with the first fragment, when the order of pictures is known (empty_moov is implied).
+_FRAGMENTED = {
+    "movflags": "frag_keyframe+empty_moov+delay_moov+default_base_moof",
+    "frag_duration": "1000000",
+    "flush_packets": "1",
+}
+
+# How often the disk is asked to take what was written: what power failure may cost beyond that.
+_SYNC_S = 1.0
 
 # How far a container's times may be off what the pipeline saw: a frame at 2 fps.
 _CHECK_SLACK_S = 0.5
@@ -99,7 +115,8 @@ class _Writer(Protocol):
 class EvidenceFile:
     """An MP4 of one stream, without sound, that begins at time 0 with the first keyframe it is given.
 
-    `end_at_s` is the time stamp of its last picture by the source's clock.
+    `end_at_s` is the time stamp of its last picture by the source's clock. The file is locked while it is
+    written, see `fragments`.
 
     Raises:
         VideoError: from every method, when the disk or FFmpeg refuses.
@@ -110,10 +127,16 @@ class EvidenceFile:
         self.reencoded = not source.copied
         self.first: StoredPacket | None = None
         self.end_at_s = 0.0
+        self._synced_at_s = 0.0
         try:
-            self._container = av.open(str(path), mode="w", format="mp4")
+            self._disk = DurableFile(path)
+        except OSError as error:
+            raise self._refused(error) from error
+        try:
+            self._container = av.open(self._disk, mode="w", format="mp4", container_options=_FRAGMENTED)
             self._writer: _Writer = (_Copier if source.copied else _Reencoder)(self._container, source)
         except (*MEDIA_ERRORS, ValueError) as error:
+            self._remove()
             raise self._refused(error) from error
 
     def write(self, stored: StoredPacket) -> None:
@@ -121,34 +144,67 @@ class EvidenceFile:
         if self.first is None:
             if not stored.is_keyframe:
                 return
-            self.first = stored
+            self.first, self._synced_at_s = stored, stored.decoded_s
         if stored.pts < self.first.pts:
             return  # a leading picture: it needs pictures from before the cut
         try:
             self._writer.write(stored)
+            if stored.decoded_s - self._synced_at_s >= _SYNC_S:
+                self._synced_at_s = stored.decoded_s
+                self._disk.sync_soon()
         except (*MEDIA_ERRORS, ValueError) as error:
             raise self._refused(error) from error
         self.end_at_s = max(self.end_at_s, stored.shown_s)
 
-    def close(self) -> None:
-        """Finish the file. It cannot be played before."""
+    def close(self, final: Path | None = None) -> None:
+        """Finish the file and give it its name. On failure it stays open for `salvage` or `abandon`."""
         try:
             if self.first is not None:
                 self._writer.flush()
             self._container.close()
+            self._disk.sync()
+            self._named(final)
         except (*MEDIA_ERRORS, ValueError) as error:
             raise self._refused(error) from error
 
+    def salvage(self, final: Path) -> bool:
+        """After a refusal, keep what is whole under its name; False: nothing was, and it is removed."""
+        self._close_container()
+        try:
+            if self.first is not None and self._disk.cut_to_whole():
+                self.end_at_s = self.first.shown_s + _length_s(self.path)
+                self._named(final)
+                return True
+        except (OSError, VideoError) as error:
+            log.warning("%s: what is there cannot be kept: %s", self.path, error)
+        self.abandon()
+        return False
+
     def abandon(self) -> None:
         """Give up on the file and remove it. What goes wrong now is only logged."""
-        try:
-            self._container.close()
-        except (*MEDIA_ERRORS, ValueError) as error:
-            log.debug("%s: closing a file that could not be written: %s", self.path, reason(error))
+        self._close_container()
+        self._remove()
+
+    def _remove(self) -> None:
         try:
             self.path.unlink(missing_ok=True)
         except OSError as error:
             log.warning("%s: cannot be removed: %s", self.path, error.strerror)
+        self._disk.close()
+
+    def _named(self, final: Path | None) -> None:
+        """Rename before the lock is let go: nobody else may take the file for a dead process's."""
+        if final is not None:
+            self.path.replace(final)
+            sync_folder(final.parent)
+            self.path = final
+        self._disk.close()
+
+    def _close_container(self) -> None:
+        try:
+            self._container.close()
+        except (*MEDIA_ERRORS, ValueError) as error:
+            log.debug("%s: closing a file that could not be written: %s", self.path, reason(error))
 
     def _refused(self, error: Exception) -> VideoError:
         return VideoError(f"{self.path.parent}: evidence cannot be written: {reason(error)}")
@@ -232,13 +288,31 @@ def check_evidence(path: Path, *, moment_s: float) -> None:
     """
     with open_input(path) as container:
         stream = container.streams.video[0]
-        length_s = info(stream).duration_s or 0.0
-        if length_s < moment_s - _CHECK_SLACK_S:
-            raise VideoError(f"{path}: evidence ends after {length_s:.1f} s, before its event")
         try:
             container.seek(round(max(0.0, moment_s) * 1e6))
             shown = next(container.decode(stream), None)
+            length_s = _reach_s(container, stream, moment_s)
         except MEDIA_ERRORS as error:
             raise VideoError(f"{path}: evidence does not play: {reason(error)}") from error
     if shown is None or shown.time is None or shown.time > moment_s + _CHECK_SLACK_S:
         raise VideoError(f"{path}: evidence holds no picture of its event")
+    length_s = max(length_s, shown.time)
+    if length_s < moment_s - _CHECK_SLACK_S:
+        raise VideoError(f"{path}: evidence ends after {length_s:.1f} s, before its event")
+
+
+def _length_s(path: Path) -> float:
+    """When the last picture is shown. A fragmented file's head does not say: its packets do."""
+    with open_input(path) as container:
+        return _reach_s(container, container.streams.video[0], math.inf)
+
+
+def _reach_s(container: InputContainer, stream: VideoStream, moment_s: float) -> float:
+    """Read packets on until one is shown at `moment_s` → the latest time shown."""
+    reach_s = 0.0
+    for packet in container.demux(stream):
+        if packet.pts is not None:
+            reach_s = max(reach_s, float(packet.pts * packet.time_base))
+        if reach_s >= moment_s:
+            break
+    return reach_s

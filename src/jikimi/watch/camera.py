@@ -14,6 +14,7 @@ from jikimi.sampling import TickGrid
 from jikimi.video import Decoder, InputContainer, Packet, Scaler, VideoInfo, info, iter_packets, open_input
 from jikimi.watch.recorder import Keep, Recorder
 from jikimi.watch.sources import Camera
+from jikimi.watch.timeline import Timeline
 
 # A camera that does not answer is a fault after this long and never a hang.
 OPEN_TIMEOUT_S = 10.0
@@ -58,6 +59,8 @@ class View:
     paced: bool
     keep: Keep
     threads: int = 1
+    open_timeout_s: float = OPEN_TIMEOUT_S
+    read_timeout_s: float = READ_TIMEOUT_S
 
 
 @dataclass(slots=True)
@@ -76,6 +79,8 @@ class CameraReader:
     recorder: Recorder | None = field(default=None, init=False)
     problem: str = field(default="", init=False)
     last_t_s: float = field(default=0.0, init=False)
+    timeline: Timeline = field(default_factory=Timeline, init=False)
+    decoding_since: float | None = field(default=None, init=False)
 
     def ticks(self) -> Iterator[Tick]:
         """Open the camera and yield what the detector is due, until the stream ends or `stop` is set.
@@ -113,10 +118,14 @@ class CameraReader:
             if self.stop.is_set():
                 return
             arrived_s = pace.wait(packet) if pace is not None else time.monotonic()
+            self.decoding_since = arrived_s
             pictures = decoder.decode(packet)
+            self.decoding_since = None
             if self.recorder is not None and packet.size:
                 self.recorder.feed(packet)
+            self.timeline.arrived_s = arrived_s
             for picture, t_s in pictures:
+                self.timeline.note(arrived_s, t_s)
                 self.last_t_s = t_s
                 first = grid.next_tick
                 due = grid.due(t_s)
@@ -157,9 +166,10 @@ class CameraReader:
     def _options(self) -> dict[str, Any]:
         if not self.camera.live:
             return {}
-        options: dict[str, Any] = {"timeout": (OPEN_TIMEOUT_S, READ_TIMEOUT_S)}
+        options: dict[str, Any] = {"timeout": (self.view.open_timeout_s, self.view.read_timeout_s)}
         if self.camera.address.scheme.startswith("rtsp"):
-            options["options"] = {"rtsp_transport": "tcp"}  # UDP loses packets, and firewalls lose UDP
+            # Guessing the rate from pictures would cost a second of blindness at each connection, measured.
+            options["options"] = {"rtsp_transport": self.camera.transport, "fpsprobesize": "0"}
         elif not self.camera.address.is_network:
             options["format"] = "v4l2"
         return options

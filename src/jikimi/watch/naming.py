@@ -42,6 +42,10 @@ def reserve(folder: Path, stem: str) -> tuple[Path, Path]:
             temporary.open("xb").close()
         except FileExistsError:
             continue
+        except FileNotFoundError:  # retention has just removed the folder: it was empty
+            folder.mkdir(parents=True, exist_ok=True)
+            number = 1
+            continue
         if not final.exists():  # its writer may have finished between the two looks
             return temporary, final
         temporary.unlink()

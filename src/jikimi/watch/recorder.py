@@ -2,11 +2,12 @@
 
 One ring of packets a camera feeds every recording. A recording begins at a keyframe at or before the wanted
 start, is written under a temporary name while the incident lasts, and gets its own name when it is whole.
+Where the disk refuses half-way, what is there gets that name, and the evidence says that it is incomplete.
 """
 
 import logging
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jikimi.errors import SettingsError, VideoError
@@ -171,36 +172,43 @@ class Recorder:
                 recording.file.write(stored)
         except VideoError as error:
             self._recordings.remove(recording)
-            recording.file.abandon()
-            self._failed(recording.incident, error)
+            self._salvage(recording, error)
 
     def _end(self, recording: _Recording) -> None:
         self._recordings.remove(recording)
-        try:
-            recording.file.close()
-            if recording.file.first is None:
-                raise VideoError("evidence cannot be written: the stream brought no keyframe")
-        except VideoError as error:
+        if recording.file.first is None:
             recording.file.abandon()
-            self._failed(recording.incident, error)
+            problem = "evidence cannot be written: the stream brought no keyframe"
+            self._failed(recording.incident, VideoError(problem))
+            return
+        try:
+            recording.file.close(recording.final)
+        except VideoError as error:
+            self._salvage(recording, error)
             return
         self._outcomes.append(self._checked(recording, recording.file.first))
+
+    def _salvage(self, recording: _Recording, error: VideoError) -> None:
+        """The disk is full, say: what is on it already is better than nothing."""
+        first = recording.file.first
+        if not recording.file.salvage(recording.final) or first is None:
+            self._failed(recording.incident, error)
+            return
+        kept = self._checked(recording, first)
+        problem = f"{error}; kept the first {kept.end_s - kept.start_s:.1f} s"
+        self._outcomes.append(replace(kept, complete=False, problem=problem))
 
     def _failed(self, incident: Incident, error: OSError | VideoError) -> None:
         problem = str(error) if isinstance(error, VideoError) else f"{self.folder}: {error.strerror or error}"
         self._outcomes.append(Evidence(incident, path=None, problem=problem))
 
     def _checked(self, recording: _Recording, first: StoredPacket) -> Evidence:
-        """Name a finished file and look whether it shows the moment its incident opened."""
+        """Look whether a finished file shows the moment its incident opened."""
         problem = ""
         try:
-            check_evidence(recording.file.path, moment_s=recording.opened_at_s - first.shown_s)
+            check_evidence(recording.final, moment_s=recording.opened_at_s - first.shown_s)
         except VideoError as error:
             problem = str(error)
-        try:
-            recording.file.path.replace(recording.final)
-        except OSError as error:
-            return Evidence(recording.incident, path=None, problem=f"{recording.final}: {error.strerror}")
         to_stream_s = -self.decoder.clock.stamp_at(0.0)
         return Evidence(
             incident=recording.incident,

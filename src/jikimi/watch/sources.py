@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from jikimi.address import HIDDEN, Address, is_network
 from jikimi.errors import SettingsError
@@ -17,11 +18,15 @@ VIDEO_SUFFIXES = frozenset(f"{_CONTAINERS} {_BARE_STREAMS}".split())
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """One view to watch. `name` is unique and free of credentials; `live` cannot be paused or read twice."""
+    """One view to watch. `name` is unique and free of credentials; `live` cannot be paused or read twice.
+
+    `transport` is how an RTSP camera sends: UDP loses packets, and firewalls lose UDP.
+    """
 
     name: str
     address: Address
     live: bool
+    transport: Literal["tcp", "udp"] = "tcp"
 
 
 def find_cameras(sources: Sequence[str]) -> list[Camera]:
@@ -35,8 +40,7 @@ def find_cameras(sources: Sequence[str]) -> list[Camera]:
     addresses = [address for source in sources for address in _spread(source)]
     names = _distinct(_name(address) for address in addresses)
     return [
-        Camera(name, address, live=address.is_network or _is_device(address.reveal()))
-        for name, address in zip(names, addresses, strict=True)
+        Camera(name, address, live=is_live(address)) for name, address in zip(names, addresses, strict=True)
     ]
 
 
@@ -57,6 +61,11 @@ def _spread(source: str) -> list[Address]:
     if not path.exists():
         raise SettingsError(f"{source}: no such file, folder or device")
     return [Address(source)]
+
+
+def is_live(address: Address) -> bool:
+    """Whether this is a camera, as against a recording."""
+    return address.is_network or _is_device(address.reveal())
 
 
 def _is_device(path: str) -> bool:

@@ -1,0 +1,84 @@
+"""Ways to reach a target, and the one that fits each."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from jikimi.alert.home import Standing
+from jikimi.alert.message import Message, Plant
+from jikimi.alert.mqtt import MqttChannel
+from jikimi.alert.webhook import WebhookChannel
+from jikimi.settings import Target
+
+
+class Channel(Protocol):
+    """A way to one target. `send` is called by one thread at a time and takes at most 10 s."""
+
+    def send(self, message: Message, *, key: str) -> None:
+        """Deliver a message; the same `key` is the same message.
+
+        Raises:
+            RefusedError: only a change there or here will help. AlertError: trying again may.
+            Neither quotes a secret.
+        """
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+def open_channel(
+    target: Target,
+    *,
+    plant: Plant,
+    cameras: Sequence[str] = (),
+    standing: Standing | None = None,
+    announce: bool = True,
+    on_connected: Callable[[], None] | None = None,
+) -> Channel:
+    """Return the channel of a target; `cameras` and what follows is MQTT's.
+
+    Raises:
+        RefusedError: its url cannot be used, in one line that names the target and not the url.
+    """
+    if target.kind == "webhook":
+        return WebhookChannel(target)
+    if target.kind == "apprise":
+        from jikimi.alert.apprise_channel import AppriseChannel  # 2 s of plug-ins, for those who use it
+
+        return AppriseChannel(target)
+    return MqttChannel(
+        target,
+        cameras=cameras,
+        standing=standing,
+        site=plant.site,
+        language=plant.language,
+        announce=announce,
+        on_connected=on_connected,
+    )
+
+
+def open_channels(
+    targets: Sequence[Target],
+    *,
+    plant: Plant,
+    cameras: Sequence[str] = (),
+    standing: Callable[[], Standing] = Standing,
+    on_connected: Callable[[str], None] | None = None,
+) -> dict[str, Channel]:
+    """Return every target's channel by name; `standing` is called for each, `on_connected` gets its name.
+
+    Raises:
+        RefusedError: one of the targets cannot be used; those opened before are closed again.
+    """
+    opened: dict[str, Channel] = {}
+    try:
+        for target in targets:
+            told = partial(on_connected, target.name) if on_connected is not None else None
+            opened[target.name] = open_channel(
+                target, plant=plant, cameras=cameras, standing=standing(), on_connected=told
+            )
+    except BaseException:
+        for channel in opened.values():
+            channel.close()
+        raise
+    return opened

@@ -1,0 +1,90 @@
+"""The commands of a site: serve, watch from `jikimi.toml`, and the processes that they start."""
+
+import os
+import sys
+import threading
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="jikimi.toml", help="The site's settings; default: ./jikimi.toml."),
+]
+
+
+class PartName(StrEnum):
+    """The processes of a site."""
+
+    site = "site"
+    dispatch = "dispatch"
+    api = "api"
+
+
+def serve(
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(help="Where the API listens; default: as configured.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Its port.")] = None,
+) -> None:
+    """Watch a site's cameras day and night, deliver its alerts and serve its API.
+
+    Example: jikimi serve --config jikimi.toml
+    """
+    overrides = {"JIKIMI_SERVE__HOST": host, "JIKIMI_SERVE__PORT": None if port is None else str(port)}
+    os.environ.update({key: value for key, value in overrides.items() if value is not None})
+    run_site(config, parts=(PartName.site, PartName.dispatch, PartName.api))
+
+
+def run_site(config: Path | None, *, parts: tuple[PartName, ...]) -> None:
+    """Check everything, then keep the parts running until a signal comes."""
+    from jikimi import logs
+    from jikimi.checking import check_site
+    from jikimi.settings import load_settings
+    from jikimi.watch.guardian import guard
+
+    settings = load_settings(config)
+    for line in check_site(settings, serving=PartName.api in parts):
+        print(line, file=sys.stderr)
+    logs.set_up("guardian")
+    stop = threading.Event()
+    stop_on_signals(stop)
+    given = [] if config is None else ["--config", str(config)]
+    guard({part.value: ["part", part.value, *given] for part in parts}, stop)
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """Let Ctrl-C and SIGTERM set `stop`."""
+    import signal
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+
+def part(
+    name: Annotated[PartName, typer.Argument()],
+    pipe: Annotated[int, typer.Option()],
+    config: Config = None,
+) -> None:
+    """One process of a site. `jikimi serve` starts it."""
+    from multiprocessing.connection import Connection
+
+    from jikimi import logs, running
+    from jikimi.settings import load_settings
+    from jikimi.watch.child import ignore_signals
+
+    ignore_signals()
+    logs.set_up(name.value)
+    run = {
+        PartName.site: running.run_site,
+        PartName.dispatch: running.run_dispatch,
+        PartName.api: running.run_api,
+    }
+    run[name](Connection(pipe), load_settings(config))
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.command()(serve)
+    app.command(hidden=True)(part)

@@ -1,0 +1,400 @@
+"""A site's settings: `jikimi.toml`, then `JIKIMI_*` from the environment, read once and passed down.
+
+Every value checks itself here, so that what is wrong is one line with file, key and cure before anything
+starts. Nothing else in the project reads the environment or this file.
+"""
+
+import os
+import re
+import tomllib
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from jikimi.address import Address
+from jikimi.errors import SettingsError
+
+Point = tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]]
+"""(x, y) as shares of the picture's width and height, from its upper left corner."""
+
+Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+Role = Literal["admin", "operator", "viewer"]
+
+# The number after which an address would be longer than any camera's.
+_MAX_ADDRESS = 2048
+
+
+class _Section(BaseModel):
+    """A table of the file: an unknown key is a mistake and never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _address(value: Any) -> Any:
+    if isinstance(value, Address):
+        return value
+    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_ADDRESS:
+        raise ValueError("an address, a file or a device is expected")
+    return Address(value)
+
+
+def _clock(value: Any) -> Any:
+    if isinstance(value, str) and re.fullmatch(r"24:00", value):
+        return time.max
+    return value
+
+
+def _https(value: SecretStr) -> SecretStr:
+    if not re.match(r"https?://[^/\s]", value.get_secret_value()):
+        raise ValueError("an http:// or https:// address is expected")
+    return value
+
+
+Clock = Annotated[time, BeforeValidator(_clock)]
+Source = Annotated[Address, BeforeValidator(_address)]
+Url = Annotated[SecretStr, AfterValidator(_https)]
+Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f/\\]+$")]
+
+
+class Hours(_Section):
+    """When something holds: on `days`, from `start` to `end` local time; past midnight where end ≤ start."""
+
+    days: tuple[Day, ...] = DAYS
+    start: Clock = time(0)
+    end: Clock = time.max
+
+
+class Zone(_Section):
+    """A part of the picture that is cropped and scored as a view of its own."""
+
+    name: Name
+    polygon: Polygon
+
+
+class Mask(_Section):
+    """A part of the picture: `ignore` hides it from the model, `blacken` from whoever is shown it, too."""
+
+    polygon: Polygon
+    kind: Literal["ignore", "blacken"] = "ignore"
+
+
+class CameraSettings(_Section):
+    """One camera of a site. `sub` is analysed where there is one; `address` is recorded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    name: Name
+    address: Source
+    sub: Source | None = None
+    transport: Literal["tcp", "udp"] = "tcp"
+    enabled: bool = True
+    behaviors: tuple[str, ...] | None = None
+    theta_on: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
+    zones: Annotated[tuple[Zone, ...], Field(alias="zone")] = ()
+    masks: Annotated[tuple[Mask, ...], Field(alias="mask")] = ()
+    hours: tuple[Hours, ...] = ()
+    pre_roll_s: Annotated[float, Field(ge=0, le=60)] | None = None
+    post_roll_s: Annotated[float, Field(ge=0, le=600)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _long_names(cls, raw: Any) -> Any:
+        """Take `zones` and `masks` as well as the file's `[[camera.zone]]` and `[[camera.mask]]`."""
+        if not isinstance(raw, dict):
+            return raw
+        short = {"zones": "zone", "masks": "mask"}
+        return {short.get(key, key): value for key, value in raw.items()}
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [zone.name for zone in self.zones]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"zone {twice[0]!r} occurs twice")
+        return self
+
+
+class SiteSection(_Section):
+    """The plant: its name in alerts, the language of what people read, and where everything is kept."""
+
+    name: Name = "Jikimi"
+    language: Literal["ko", "en"] = "ko"
+    data: Path = Path("jikimi-data")
+    time_zone: str | None = None
+
+    @model_validator(mode="after")
+    def _known_zone(self) -> Self:
+        if self.time_zone is not None:
+            try:
+                ZoneInfo(self.time_zone)
+            except (ZoneInfoNotFoundError, ValueError) as error:
+                raise ValueError(
+                    f"time_zone {self.time_zone!r} is not known; for example Asia/Seoul"
+                ) from error
+        return self
+
+
+class ModelSection(_Section):
+    """What watches. No bundle: the one that Jikimi carries. `threads` 0: every core."""
+
+    bundle: Path | None = None
+    threads: Annotated[int, Field(ge=0, le=256)] = 0
+    batch_wait_ms: Annotated[float, Field(ge=0, le=1000)] = 20
+
+
+class StoreSection(_Section):
+    """Where incidents are kept: SQLite in the data folder, or another database by URL."""
+
+    url: SecretStr | None = None
+    key_file: Path | None = None
+
+
+class ServeSection(_Section):
+    """Where the API listens."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8710
+
+
+class EvidenceSection(_Section):
+    """What is kept around an incident, and for how long."""
+
+    pre_roll_s: Annotated[float, Field(ge=0, le=60)] = 10
+    post_roll_s: Annotated[float, Field(ge=0, le=600)] = 10
+    keep_days: Annotated[float, Field(gt=0)] = 30
+    max_gb: Annotated[float, Field(gt=0)] = 50
+    min_free_gb: Annotated[float, Field(ge=0)] = 1
+
+
+class HealthSection(_Section):
+    """How soon a camera's trouble is told."""
+
+    offline_s: Annotated[float, Field(gt=0)] = 10
+    frozen_s: Annotated[float, Field(gt=0)] = 10
+
+
+class Target(_Section):
+    """Somebody to alert. `url` is Apprise's, the broker's (`mqtt://user:pass@host:1883`) or the webhook's."""
+
+    name: Name
+    kind: Literal["apprise", "mqtt", "webhook"]
+    url: SecretStr
+    secret: SecretStr | None = None
+    topic: str = "jikimi"
+    discovery: str | None = "homeassistant"
+    faults: bool = True
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        url = self.url.get_secret_value()
+        if self.kind == "webhook" and not re.match(r"https?://[^/\s]", url):
+            raise ValueError("url: a webhook takes an http:// or https:// address")
+        if self.kind == "webhook" and self.secret is None:
+            raise ValueError("secret: a webhook is signed; give it a secret")
+        if self.kind == "mqtt" and not re.match(r"mqtts?://[^/\s]", url):
+            raise ValueError("url: a broker is mqtt://host:1883 or mqtts://host:8883")
+        return self
+
+
+class AlertsSection(_Section):
+    """Who is told first, and who next when nobody acknowledges. No lists: every target at once."""
+
+    lists: tuple[tuple[str, ...], ...] = ()
+    escalate_after_s: Annotated[float, Field(gt=0)] = 120
+
+
+class PulseSection(_Section):
+    """A sign of life outwards: an address to ping; a missing ping means that this box is dead."""
+
+    url: Url | None = None
+    every_s: Annotated[float, Field(ge=1)] = 30
+
+
+class Shift(_Section):
+    """A shift, for coverage by shift."""
+
+    name: Name
+    hours: Hours
+
+
+class Token(_Section):
+    """Who may use the API, by the SHA-256 of the token. `cameras` None: all of them."""
+
+    name: Name
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    role: Role = "viewer"
+    cameras: tuple[str, ...] | None = None
+
+
+class Settings(_Section):
+    """Everything `jikimi.toml` can say."""
+
+    site: SiteSection = SiteSection()
+    model: ModelSection = ModelSection()
+    store: StoreSection = StoreSection()
+    serve: ServeSection = ServeSection()
+    evidence: EvidenceSection = EvidenceSection()
+    health: HealthSection = HealthSection()
+    alerts: AlertsSection = AlertsSection()
+    pulse: PulseSection = PulseSection()
+    cameras: Annotated[tuple[CameraSettings, ...], Field(alias="camera")] = ()
+    targets: Annotated[tuple[Target, ...], Field(alias="target")] = ()
+    shifts: Annotated[tuple[Shift, ...], Field(alias="shift")] = ()
+    tokens: Annotated[tuple[Token, ...], Field(alias="token")] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for what, names in {
+            "camera": [camera.name for camera in self.cameras],
+            "target": [target.name for target in self.targets],
+            "shift": [shift.name for shift in self.shifts],
+            "token": [token.name for token in self.tokens],
+        }.items():
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"{what} {twice[0]!r} occurs twice; rename one")
+        known = {target.name for target in self.targets}
+        for row in self.alerts.lists:
+            if unknown := [name for name in row if name not in known]:
+                raise ValueError(f"alerts.lists names {unknown[0]!r}, which is no [[target]]")
+        return self
+
+    @property
+    def alert_lists(self) -> tuple[tuple[str, ...], ...]:
+        """Names of targets, list by list in order of escalation."""
+        return self.alerts.lists or ((tuple(target.name for target in self.targets),) if self.targets else ())
+
+    @property
+    def store_url(self) -> str:
+        """The database's URL, with its password."""
+        if self.store.url is not None:
+            return self.store.url.get_secret_value()
+        return f"sqlite:///{(self.site.data / 'jikimi.db').absolute()}"
+
+    @property
+    def key_file(self) -> Path:
+        """Where the key lies that encrypts cameras' addresses."""
+        return self.store.key_file or self.site.data / "jikimi.key"
+
+    @property
+    def evidence_folder(self) -> Path:
+        """Where evidence is kept."""
+        return self.site.data / "evidence"
+
+    def zone(self) -> ZoneInfo | None:
+        """The plant's time zone; None is the machine's."""
+        return ZoneInfo(self.site.time_zone) if self.site.time_zone else None
+
+
+# Environment variables that stand for a key of the file: `JIKIMI_SERVE__PORT=9000` is `[serve] port`.
+_PREFIX, _DEEPER = "JIKIMI_", "__"
+
+_SECTIONS = frozenset({"site", "model", "store", "serve", "evidence", "health", "alerts", "pulse"})
+
+
+def load_settings(path: Path | None = None, *, environment: dict[str, str] | None = None) -> Settings:
+    """Read `jikimi.toml`; no path means the one in the current folder, or defaults where there is none.
+
+    Relative paths in the file count from the file's folder.
+
+    Raises:
+        SettingsError: the file cannot be read, or a key is unknown, missing or wrong: one line saying which.
+    """
+    environment = dict(os.environ) if environment is None else environment
+    given = path is not None
+    path = path or Path("jikimi.toml")
+    raw: dict[str, Any] = {}
+    if given or path.exists():
+        raw = _read(path)
+    _overlay(raw, environment)
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {_first(error, raw)}") from None  # pydantic's own words quote secrets
+    return _placed(settings, path.parent)
+
+
+def secret_key(environment: dict[str, str] | None = None) -> str | None:
+    """Return the key for addresses that the environment gives (`JIKIMI_KEY`), if it does."""
+    return (dict(os.environ) if environment is None else environment).get("JIKIMI_KEY") or None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}; give --config FILE") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def _overlay(raw: dict[str, Any], environment: dict[str, str]) -> None:
+    """Put what the environment says of single keys over what the file says."""
+    for name, value in sorted(environment.items()):
+        section, deeper, key = name.removeprefix(_PREFIX).lower().partition(_DEEPER)
+        if name.startswith(_PREFIX) and deeper and section in _SECTIONS:
+            table = raw.setdefault(section, {})
+            if isinstance(table, dict):
+                table[key] = value
+
+
+def _first(error: ValidationError, raw: dict[str, Any]) -> str:
+    """The first thing that is wrong: key, what is wrong with it and what it may be; no value is quoted."""
+    found = error.errors(include_input=False, include_url=False)[0]
+    key = _key(found["loc"], raw)
+    if found["type"] == "extra_forbidden":
+        return f"{key}: no such setting; see docs/operations.md for those there are"
+    if found["type"] == "missing":
+        return f"{key}: missing; give it a value"
+    text = found["msg"].removeprefix("Value error, ")
+    return f"{key}: {text}" if key else text
+
+
+def _key(parts: tuple[int | str, ...], raw: Any) -> str:
+    """`camera 'press-3'.theta_on.jam` for ("camera", 2, "theta_on", "jam")."""
+    shown = ""
+    for part in parts:
+        raw = raw[part] if _holds(raw, part) else None
+        if isinstance(part, int):
+            name = raw.get("name") if isinstance(raw, dict) else None
+            shown += f" {name!r}" if isinstance(name, str) else f" number {part + 1}"
+        else:
+            shown += f".{part}" if shown else part
+    return shown
+
+
+def _holds(raw: Any, part: int | str) -> bool:
+    if isinstance(raw, dict):
+        return part in raw
+    return isinstance(raw, list) and isinstance(part, int) and part < len(raw)
+
+
+def _placed(settings: Settings, folder: Path) -> Settings:
+    """Let relative paths count from the file's folder."""
+    site = settings.site.model_copy(update={"data": folder / settings.site.data})
+    bundle, key_file = settings.model.bundle, settings.store.key_file
+    model = settings.model.model_copy(update={"bundle": folder / bundle if bundle else None})
+    store = settings.store.model_copy(update={"key_file": folder / key_file if key_file else None})
+    cameras = tuple(_placed_camera(camera, folder) for camera in settings.cameras)
+    return settings.model_copy(update={"site": site, "model": model, "store": store, "cameras": cameras})
+
+
+def _placed_camera(camera: CameraSettings, folder: Path) -> CameraSettings:
+    address = camera.address
+    if address.is_network or Path(address.reveal()).is_absolute():
+        return camera
+    return camera.model_copy(update={"address": Address(str(folder / address.reveal()))})

@@ -1,0 +1,96 @@
+"""Looking at incidents: one, a page of them, those that nobody attends to."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import select, tuple_
+
+from jikimi.errors import NotFoundError
+from jikimi.store.records import Answer, IncidentRecord, TransitionRecord
+from jikimi.store.sessions import Sessions, given, one_or_many, read
+from jikimi.store.tables import IncidentRow, TransitionRow
+
+
+class IncidentQueries(Sessions):
+    """The incidents' part of the store that changes nothing."""
+
+    def incident(self, uid: str) -> IncidentRecord:
+        """Return one incident.
+
+        Raises:
+            NotFoundError: none has this uid.
+        """
+        with self._reading() as session:
+            return read(IncidentRecord, found(session.get(IncidentRow, uid), uid))
+
+    def incidents(
+        self,
+        *,
+        camera: str | Collection[str] | None = None,
+        behavior: str | Collection[str] | None = None,
+        answer: Answer | None = None,
+        answered: bool | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        open: bool | None = None,
+        before: tuple[datetime, str] | None = None,
+        limit: int = 100,
+    ) -> list[IncidentRecord]:
+        """Return incidents opened in [since, until), newest first.
+
+        `before` is the (opened_at, uid) of the last one of the page before: pages neither repeat nor skip
+        one, whatever is stored meanwhile.
+        """
+        row = IncidentRow
+        wanted = one_or_many(row.camera, camera) + one_or_many(row.behavior, behavior)
+        wanted += one_or_many(row.answer, answer) + given(row.answer, answered)
+        wanted += given(row.closed_at, None if open is None else not open)
+        if since is not None:
+            wanted.append(row.opened_at >= since)
+        if until is not None:
+            wanted.append(row.opened_at < until)
+        if before is not None:
+            wanted.append(tuple_(row.opened_at, row.uid) < tuple_(*before))
+        query = select(row).where(*wanted).order_by(row.opened_at.desc(), row.uid.desc()).limit(limit)
+        with self._reading() as session:
+            return [read(IncidentRecord, each) for each in session.scalars(query)]
+
+    def open_incidents(self) -> list[IncidentRecord]:
+        """Return every incident that lasts, oldest first."""
+        query = select(IncidentRow).where(IncidentRow.closed_at.is_(None))
+        query = query.order_by(IncidentRow.opened_at, IncidentRow.uid)
+        with self._reading() as session:
+            return [read(IncidentRecord, row) for row in session.scalars(query)]
+
+    def unacknowledged(
+        self, *, before: datetime, escalations_below: int | None = None
+    ) -> list[IncidentRecord]:
+        """Return what was opened before then and nobody acknowledged, oldest first.
+
+        `escalations_below` leaves out what was escalated so often already: with the number of lists after the
+        first, those that nobody is left to be told of.
+        """
+        row = IncidentRow
+        wanted = [row.acknowledged_at.is_(None), row.opened_at < before]
+        if escalations_below is not None:
+            wanted.append(row.escalations < escalations_below)
+        query = select(row).where(*wanted).order_by(row.opened_at, row.uid)
+        with self._reading() as session:
+            return [read(IncidentRecord, each) for each in session.scalars(query)]
+
+    def transitions(self, uid: str) -> list[TransitionRecord]:
+        """Return an incident's changes in the order in which they were stored."""
+        query = select(TransitionRow).where(TransitionRow.incident == uid).order_by(TransitionRow.id)
+        with self._reading() as session:
+            return [read(TransitionRecord, row) for row in session.scalars(query)]
+
+
+def found(row: IncidentRow | None, uid: str) -> IncidentRow:
+    """Return the row.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    if row is None:
+        raise NotFoundError(f"incident {uid!r}: there is none of that uid; see the list of incidents")
+    return row

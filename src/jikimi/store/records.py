@@ -1,0 +1,160 @@
+"""What the store keeps, as values. Moments are timezone-aware UTC; stream times are seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from jikimi.settings import CameraSettings
+
+Answer = Literal["correct", "false-alarm", "other-behavior", "unsure"]
+EvidenceKind = Literal["video", "still", "strip"]
+Subject = Literal["incident", "fault"]
+NoticeKind = Literal["opened", "closed", "escalated"]
+OutboxState = Literal["due", "delivered", "given-up"]
+TransitionKind = Literal[
+    "opened", "updated", "closed", "acknowledged", "escalated", "answered", "locked", "unlocked"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCamera:
+    """A camera as it is kept."""
+
+    settings: CameraSettings
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRecord:
+    """One incident. `uid` is made where it is noticed, so that storing it twice stores it once.
+
+    `camera` is the camera's name, `zone` empty for the whole picture. `acknowledged_at` and `answer` are None
+    until somebody does; `closed_at` None while it lasts. `escalations` counts the lists told after the first.
+    """
+
+    uid: str
+    camera: str
+    behavior: str
+    opened_at: datetime
+    peak: float
+    zone: str = ""
+    model: str = ""
+    closed_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
+    answer: Answer | None = None
+    answered_by: str = ""
+    answer_behavior: str = ""
+    answer_note: str = ""
+    locked: bool = False
+    escalations: int = 0
+    escalated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionRecord:
+    """One change of an incident; `details` of an answer are `answer`, `behavior` and `note`."""
+
+    incident: str
+    kind: TransitionKind
+    at: datetime
+    score: float | None = None
+    by: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRecord:
+    """Something that keeps a camera or the site from watching; `camera` is empty for the whole site.
+
+    `kind` is a word of health (`offline`, `frozen`, …), of the model (`inference`, `self-test`, `overload`)
+    or of the site (`disk-full`, `store`, `detector`). `ended_at` is None while it lasts.
+    """
+
+    uid: str
+    camera: str
+    kind: str
+    message: str
+    began_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRecord:
+    """One file of an incident; `path` is relative to the evidence folder. `problem` says what it lacks."""
+
+    incident: str
+    kind: EvidenceKind
+    path: Path
+    sha256: str
+    size_bytes: int
+    created_at: datetime
+    start_s: float = 0.0
+    end_s: float = 0.0
+    complete: bool = True
+    problem: str = ""
+    deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What one target is to be told once: a row of the outbox before it is stored.
+
+    `key` is the idempotency key, the same on every try and the same when it is stored again.
+    """
+
+    key: str
+    target: str
+    subject: Subject
+    uid: str
+    kind: NoticeKind
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A notice that is due: `attempts` were made before, the first try counts from `created_at`."""
+
+    id: int
+    notice: Notice
+    created_at: datetime
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """How far a notice has come, for showing. `last_error` is what its latest failed try met."""
+
+    key: str
+    target: str
+    kind: NoticeKind
+    state: OutboxState
+    attempts: int
+    created_at: datetime
+    delivered_at: datetime | None = None
+    next_at: datetime | None = None
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """Who did what, when. `id` is the store's, growing; 0 before it is stored."""
+
+    at: datetime
+    who: str
+    what: str
+    about: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageRecord:
+    """Seconds seen against seconds due of one camera in the hour that begins at `hour`."""
+
+    camera: str
+    hour: datetime
+    seen_s: float
+    due_s: float

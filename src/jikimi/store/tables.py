@@ -1,0 +1,222 @@
+"""The tables. What `migrations` builds step by step equals this; a test holds the two together."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    TypeDecorator,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from jikimi.store.records import Answer, EvidenceKind, NoticeKind, OutboxState, Subject, TransitionKind
+
+# Names of constraints must be known for a later revision to change them.
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# SQLite numbers rows by itself only where the column is an INTEGER to the letter.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: goes in with any time zone, comes back in UTC, on SQLite too (which keeps none)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone; give it UTC")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """The root of the tables."""
+
+    metadata = MetaData(naming_convention=_NAMES)
+    type_annotation_map = {  # noqa: RUF012  (SQLAlchemy reads it off the class)
+        datetime: UtcDateTime(),
+        dict[str, Any]: JSON(),
+        float: Float(53),
+        Answer: String(),
+        EvidenceKind: String(),
+        NoticeKind: String(),
+        OutboxState: String(),
+        Subject: String(),
+        TransitionKind: String(),
+    }
+
+
+class CameraRow(Base):
+    """A camera; `address` and `sub` are sealed, and `settings` holds neither."""
+
+    __tablename__ = "cameras"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    settings: Mapped[dict[str, Any]]
+    address: Mapped[str]
+    sub: Mapped[str | None]
+    changed_at: Mapped[datetime]
+
+
+class ShelfRow(Base):
+    """A camera that raises nothing until then, whether it is in the store or in the site's file."""
+
+    __tablename__ = "shelves"
+
+    camera: Mapped[str] = mapped_column(primary_key=True)
+    until: Mapped[datetime]
+    by: Mapped[str]
+
+
+class IncidentRow(Base):
+    """An incident. No foreign key to cameras: it outlives its camera."""
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        Index(None, "opened_at", "uid"),
+        Index(None, "camera", "opened_at", "uid"),
+        Index(None, "answer", "opened_at"),
+        Index(None, "closed_at"),
+        Index(None, "acknowledged_at", "escalations", "opened_at"),
+    )
+
+    uid: Mapped[str] = mapped_column(primary_key=True)
+    camera: Mapped[str]
+    zone: Mapped[str]
+    behavior: Mapped[str]
+    model: Mapped[str]
+    peak: Mapped[float]
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    acknowledged_at: Mapped[datetime | None]
+    acknowledged_by: Mapped[str]
+    answer: Mapped[Answer | None]
+    answered_by: Mapped[str]
+    answer_behavior: Mapped[str]
+    answer_note: Mapped[str]
+    locked: Mapped[bool] = mapped_column(index=True)
+    escalations: Mapped[int]
+    escalated_at: Mapped[datetime | None]
+
+
+class TransitionRow(Base):
+    """One change of an incident, in the order in which they were stored."""
+
+    __tablename__ = "transitions"
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    incident: Mapped[str] = mapped_column(ForeignKey("incidents.uid"), index=True)
+    kind: Mapped[TransitionKind]
+    at: Mapped[datetime]
+    score: Mapped[float | None]
+    by: Mapped[str]
+    details: Mapped[dict[str, Any]]
+
+
+class EvidenceRow(Base):
+    """One file of an incident, by its path in the evidence folder."""
+
+    __tablename__ = "evidence"
+
+    path: Mapped[str] = mapped_column(primary_key=True)
+    incident: Mapped[str] = mapped_column(ForeignKey("incidents.uid"), index=True)
+    kind: Mapped[EvidenceKind]
+    sha256: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]
+    start_s: Mapped[float]
+    end_s: Mapped[float]
+    complete: Mapped[bool]
+    problem: Mapped[str]
+    deleted_at: Mapped[datetime | None]
+
+
+class OutboxRow(Base):
+    """What one target is to be told, stored together with what it is about."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index(None, "state", "next_at"), Index(None, "target", "state"))
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    key: Mapped[str] = mapped_column(unique=True)
+    target: Mapped[str]
+    subject: Mapped[Subject]
+    uid: Mapped[str] = mapped_column(index=True)
+    kind: Mapped[NoticeKind]
+    payload: Mapped[dict[str, Any]]
+    state: Mapped[OutboxState]
+    attempts: Mapped[int]
+    next_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    delivered_at: Mapped[datetime | None]
+    last_error: Mapped[str]
+
+
+class FaultRow(Base):
+    """Something that keeps a camera or the site from watching."""
+
+    __tablename__ = "faults"
+    __table_args__ = (Index(None, "camera", "began_at"),)
+
+    uid: Mapped[str] = mapped_column(primary_key=True)
+    camera: Mapped[str]
+    kind: Mapped[str]
+    message: Mapped[str]
+    began_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None] = mapped_column(index=True)
+
+
+class AuditRow(Base):
+    """Who did what."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    at: Mapped[datetime]
+    who: Mapped[str]
+    what: Mapped[str]
+    about: Mapped[str]
+    details: Mapped[dict[str, Any]]
+
+
+class CoverageRow(Base):
+    """Seconds seen and due of one camera in one hour."""
+
+    __tablename__ = "coverage"
+
+    camera: Mapped[str] = mapped_column(primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True, index=True)
+    seen_s: Mapped[float]
+    due_s: Mapped[float]
+
+
+class MetaRow(Base):
+    """A word the store remembers, such as the evidence chain's last hash."""
+
+    __tablename__ = "meta"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]

@@ -1,0 +1,157 @@
+"""One camera's pictures → questions to the detector → its incidents, view by view.
+
+Times are monotonic seconds. Each attempt to read the camera puts its stream on them where its first picture
+came, so that time runs on over a lost connection and a gap is as long as it was.
+"""
+
+import uuid
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from jikimi.bundle import Card
+from jikimi.errors import SettingsError
+from jikimi.frame import Floats, Image
+from jikimi.incident import Incident, IncidentTracker, Rule, Transition
+from jikimi.settings import CameraSettings
+from jikimi.watch.camera import Tick
+from jikimi.watch.link import Answered, Question
+from jikimi.watch.regions import Regions
+from jikimi.watch.wire import Look
+
+
+def camera_rule(card: Card, settings: CameraSettings) -> Rule:
+    """The rule of one camera: the model's, with the camera's own behaviours and thresholds.
+
+    Raises:
+        SettingsError: a behaviour that the model does not know.
+    """
+    known = dict(card.rule.theta_on)
+    asked = settings.behaviors if settings.behaviors is not None else tuple(known)
+    if unknown := sorted({*asked, *settings.theta_on} - set(known)):
+        raise SettingsError(
+            f"camera {settings.name!r}: behaviour {unknown[0]!r} is not known to model {card.name!r}; "
+            f"it knows {', '.join(known)}"
+        )
+    if not asked:
+        raise SettingsError(
+            f"camera {settings.name!r}: behaviors is empty; name some, or set enabled = false"
+        )
+    return replace(card.rule, theta_on={key: settings.theta_on.get(key, known[key]) for key in asked})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A transition of one view's incident, with its lasting name and when its picture had arrived."""
+
+    uid: str
+    zone: str
+    transition: Transition
+    arrived_s: float
+
+    @property
+    def incident(self) -> Incident:
+        """The incident as it is now."""
+        return self.transition.incident
+
+
+def merged(older: Question, newer: Question, *, max_gap_s: float) -> Question:
+    """One question for two: the newer pictures answer also what the older ones would have answered."""
+    before = {look.view: look.moments_s for look in older.looks}
+    looks = []
+    for look in newer.looks:
+        moments_s = (*before.get(look.view, ()), *look.moments_s)
+        gap = moments_s[-1] - moments_s[0] > max_gap_s
+        looks.append(replace(look, moments_s=moments_s[-1:] if gap else moments_s))
+    return Question(looks, newer.arrived_s)
+
+
+@dataclass(slots=True)
+class Looking:
+    """Pictures → questions. Used by the thread that reads; one for each attempt to read the camera."""
+
+    card: Card
+    regions: Regions
+    zero_s: float | None = field(default=None, init=False)
+
+    def question(self, tick: Tick) -> Question:
+        """What to ask about a picture: each view, fitted, at the moments that it answers."""
+        if self.zero_s is None:
+            self.zero_s = tick.arrived_s - tick.frame.t_s
+        moments_s = tuple(self.zero_s + k / self.card.rate_hz for k in self._ticks(tick))
+        views = self.regions.views(tick.frame.image_HWC)
+        looks = [Look(v, moments_s, self.card.preprocess.fit(image)) for v, image in views.items()]
+        return Question(looks, tick.arrived_s)
+
+    def _ticks(self, tick: Tick) -> Sequence[int]:
+        last = tick.first + tick.count - 1
+        gap = tick.count / self.card.rate_hz > self.card.rule.max_gap_s
+        return [last] if gap else range(tick.first, last + 1)
+
+
+@dataclass(slots=True)
+class Judging:
+    """Verdicts → changes of incidents. `scores` are the last ones of each view, by behaviour."""
+
+    card: Card
+    rule: Rule
+    views: Sequence[str]
+    scores: dict[str, dict[str, float]] = field(default_factory=dict, init=False)
+    decisions: int = field(default=0, init=False)
+    _trackers: dict[str, IncidentTracker] = field(init=False)
+    _uids: dict[str, str] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._trackers = {view: IncidentTracker(self.card.keys, self.rule) for view in self.views}
+
+    @property
+    def open(self) -> bool:
+        """Whether an incident is open in any view."""
+        return bool(self._uids)
+
+    def judge(self, answered: Answered) -> Iterator[Change]:
+        """Take a verdict without error, moment by moment."""
+        moments = {look.view: look.moments_s for look in answered.question.looks}
+        for view, rows in answered.verdict.scores.items():
+            for t_s, row in zip(moments.get(view, ()), rows, strict=False):
+                if row is not None:
+                    self.decisions += 1
+                    yield from self._take(view, t_s, row, answered.question.arrived_s)
+
+    def finish(self, now_s: float) -> Iterator[Change]:
+        """Close what is open: watching stops, or the camera rests."""
+        for view, tracker in self._trackers.items():
+            yield from self._changes(view, tracker.finish(now_s), now_s)
+
+    def _take(self, view: str, t_s: float, row: Floats, arrived_s: float) -> Iterator[Change]:
+        self.scores[view] = dict(zip(self.card.keys, map(float, row), strict=True))
+        transitions = self._trackers[view].update(t_s, [float(score) for score in row])
+        yield from self._changes(view, transitions, arrived_s)
+
+    def _changes(self, view: str, found: Sequence[Transition], arrived_s: float) -> Iterator[Change]:
+        for transition in found:
+            if transition.kind == "opened":
+                self._uids[view] = uuid.uuid4().hex
+            uid = self._uids[view]
+            if transition.kind == "closed":
+                del self._uids[view]
+            yield Change(uid, view, transition, arrived_s)
+
+
+@dataclass(slots=True)
+class Recent:
+    """The last pictures as people may see them, for the strip of an incident: up to `length`."""
+
+    length: int
+    _pictures: deque[Image] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pictures = deque(maxlen=self.length)
+
+    def add(self, image_HWC: Image) -> None:
+        """Take the newest picture."""
+        self._pictures.append(image_HWC)
+
+    def pictures(self) -> list[Image]:
+        """All there are, oldest first."""
+        return list(self._pictures)

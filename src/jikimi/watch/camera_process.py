@@ -1,0 +1,280 @@
+"""One camera's process: its streams, its questions to the detector, its incidents, evidence and health.
+
+Whatever hangs or crashes here takes down this camera alone. The process beats; when the site closes its end
+of the pipe, it finishes its evidence and ends.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
+from zoneinfo import ZoneInfo
+
+import psutil
+
+from jikimi.hours import due
+from jikimi.status import CameraStatus, Histogram
+from jikimi.watch.analysis import Change, Judging, Looking, Recent, camera_rule, merged
+from jikimi.watch.camera import CameraReader, Tick, View
+from jikimi.watch.child import BEAT_S, Beat, send
+from jikimi.watch.feed import OPEN_TIMEOUT_S, READ_TIMEOUT_S, Feed
+from jikimi.watch.health import HealthMonitor
+from jikimi.watch.keeping import Keeping
+from jikimi.watch.link import Answered, Link
+from jikimi.watch.messages import CameraConfig, IncidentChanged, Relearn, Shelve
+from jikimi.watch.recorder import RING_MAX_BYTES, Keep
+from jikimi.watch.regions import Regions
+from jikimi.watch.sources import Camera, is_live
+from jikimi.watch.wellness import Wellness
+
+log = logging.getLogger(__name__)
+
+# A camera's process has 80 MB in all; a 4K camera of 16 Mbit/s fills this in 12 s.
+_RING_BYTES = min(RING_MAX_BYTES, 24 << 20)
+
+# Watching counts as going on while decisions come at least this often.
+_SEEING_S = 1.0
+
+
+def run_camera(pipe: Connection, config: CameraConfig) -> None:
+    """The process: watch until the pipe's other end closes."""
+    process = CameraProcess(pipe, config)
+    try:
+        process.run()
+    finally:
+        process.finish()
+
+
+@dataclass(slots=True)
+class CameraProcess:
+    """The camera's main thread; readers and the link have threads of their own and wake it."""
+
+    pipe: Connection
+    config: CameraConfig
+    regions: Regions = field(init=False)
+    analysed: Feed = field(init=False)
+    recorded: Feed = field(init=False)
+    link: Link = field(init=False)
+    judging: Judging = field(init=False)
+    keeping: Keeping = field(init=False)
+    wellness: Wellness = field(init=False)
+    status: CameraStatus = field(init=False)
+    _looking: tuple[CameraReader, Looking] | None = field(default=None, init=False)
+    _recent: Recent = field(init=False)
+    _wake: threading.Event = field(default_factory=threading.Event, init=False)
+    _shelved_until: datetime | None = field(default=None, init=False)
+    _beat_at: float = field(default=0.0, init=False)
+    _counted_at: float | None = field(default=None, init=False)
+    _decided_s: float | None = field(default=None, init=False)
+    _stages: dict[str, Histogram] = field(default_factory=dict, init=False)
+    _silenced: set[str] = field(default_factory=set, init=False)
+    _ended: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        config, settings, card = self.config, self.config.settings, self.config.card
+        self.regions = Regions(settings.zones, settings.masks)
+        keep = Keep(config.pre_roll_s, config.post_roll_s, ring_bytes=_RING_BYTES)
+        view = View(
+            card.rate_hz,
+            card.short_side_px,
+            paced=True,
+            keep=keep,
+            open_timeout_s=OPEN_TIMEOUT_S,
+            read_timeout_s=READ_TIMEOUT_S,
+        )
+        address = settings.sub or settings.address
+        seen = Camera(settings.name, address, is_live(address), settings.transport)
+        self.analysed = Feed(seen, view, config.evidence, self._on_tick)
+        self.recorded = self.analysed
+        if settings.sub is not None:
+            main = Camera(settings.name, settings.address, is_live(settings.address), settings.transport)
+            self.recorded = Feed(main, view, config.evidence, None)
+        gap_s = card.rule.max_gap_s
+        self.link = Link(config.detector, lambda a, b: merged(a, b, max_gap_s=gap_s), self._wake.set)
+        self.judging = Judging(card, camera_rule(card, settings), self.regions.names)
+        self.keeping = Keeping(config.evidence, self._recording_reader)
+        monitor = HealthMonitor(settings.name, config.health)
+        self.wellness = Wellness(settings.name, monitor)
+        self.status = CameraStatus(name=settings.name)
+        self._recent = Recent(card.window)
+        self._shelved_until = config.shelved_until
+
+    def run(self) -> None:
+        """Watch until told to end.
+
+        Raises:
+            HangingError: native code hangs, and this process must end.
+        """
+        self.link.start()
+        while not self._ended:
+            self._wake.wait(0.05)
+            self._wake.clear()
+            self._listen()
+            self._follow()
+            for answered in self.link.answers():
+                self._decide(answered)
+            for kept in self.keeping.poll():
+                send(self.pipe, kept)
+            for trouble in self.wellness.poll():
+                send(self.pipe, trouble)
+            self._beat()
+
+    def finish(self) -> None:
+        """Close incidents, finish evidence and tell the site, as far as it still listens."""
+        self.link.stop()
+        now = time.monotonic()
+        for change in self.judging.finish(now):
+            self._report(change)
+        readers = self.analysed.stop() + (self.recorded.stop() if self._two else [])
+        for reader in readers:
+            for kept in self.keeping.ended(reader):
+                send(self.pipe, kept)
+        for kept in self.keeping.poll():
+            send(self.pipe, kept)
+
+    @property
+    def _two(self) -> bool:
+        return self.recorded is not self.analysed
+
+    def _listen(self) -> None:
+        """Take what the site says; its end closing is the word to end."""
+        try:
+            while self.pipe.poll():
+                message = self.pipe.recv()
+                if isinstance(message, Shelve):
+                    self._shelved_until = message.until
+                elif isinstance(message, Relearn):
+                    self.wellness.relearn()
+                else:
+                    self._ended = True
+        except (EOFError, OSError):
+            self._ended = True
+
+    def _follow(self) -> None:
+        """Keep the streams open; what a reader that has ended was recording is finished."""
+        for feed in (self.analysed, self.recorded) if self._two else (self.analysed,):
+            for reader in feed.poll():
+                for kept in self.keeping.ended(reader):
+                    send(self.pipe, kept)
+        self.wellness.follow(self.analysed, self.recorded)
+
+    def _recording_reader(self) -> CameraReader | None:
+        """The reader that records: of the main stream while it is live, else of the sub-stream."""
+        if self._two and self.recorded.state != "live":
+            return self.analysed.reader
+        return self.recorded.reader
+
+    def _on_tick(self, reader: CameraReader, tick: Tick) -> None:
+        """Take a picture, in the reader's thread."""
+        if self._looking is None or self._looking[0] is not reader:
+            self._looking = reader, Looking(self.config.card, self.regions)
+        damaged = self.wellness.see(reader, tick)
+        self._recent.add(self.regions.shown(tick.frame.image_HWC))
+        if not damaged:  # a torn picture is no evidence of anything; it leaves a gap of a tick
+            self.link.offer(self._looking[1].question(tick))
+
+    def _decide(self, answered: Answered) -> None:
+        if answered.verdict.error:
+            self.status.unanswered += 1
+            self.wellness.unanswered(answered.verdict.error)
+            return
+        age_s = answered.decided_s - answered.question.arrived_s
+        self._count("decided", age_s)
+        before = self.judging.decisions
+        changes = list(self.judging.judge(answered))
+        self.wellness.answered(age_s)
+        if self.judging.decisions > before:
+            self._decided_s = answered.decided_s
+        for change in changes:
+            self._report(change)
+
+    def _report(self, change: Change) -> None:
+        """Tell the site first, then keep evidence: an alarm waits for no disk."""
+        if change.transition.kind == "opened" and self._resting():
+            self._silenced.add(change.uid)
+        if change.uid in self._silenced:
+            self._silenced -= {change.uid} if change.transition.kind == "closed" else set()
+            return
+        now = time.monotonic()
+        at = datetime.now(UTC) - timedelta(seconds=max(0.0, now - change.arrived_s))
+        kind, incident = change.transition.kind, change.incident
+        send(
+            self.pipe,
+            IncidentChanged(
+                change.uid,
+                kind,
+                change.zone,
+                incident.behavior,
+                at,
+                change.transition.score,
+                incident.peak,
+                change.arrived_s,
+                now,
+            ),
+        )
+        if kind == "opened":
+            self.status.incidents += 1
+            self.keeping.opened(change, at)
+            strip = self.keeping.keep_strip(change.uid, self._recent.pictures())
+            if strip is not None:
+                send(self.pipe, strip)
+        elif kind == "closed":
+            self.keeping.closed(change)
+
+    def _resting(self) -> bool:
+        """Whether incidents are not wanted now: shelved, or outside the camera's hours."""
+        return self._shelved() or not self._on_duty()
+
+    def _shelved(self) -> bool:
+        return self._shelved_until is not None and datetime.now(UTC) < self._shelved_until
+
+    def _on_duty(self) -> bool:
+        zone = ZoneInfo(self.config.time_zone) if self.config.time_zone else None
+        return due(self.config.settings.hours, datetime.now(UTC).astimezone(zone))
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now < self._beat_at:
+            return
+        self._beat_at = now + BEAT_S
+        self._count_time(now)
+        status = self.status
+        feed = self.analysed
+        status.state, status.why = feed.state, feed.why
+        status.recording = self.recorded.state == "live"
+        status.shelved_until = self._shelved_until if self._shelved() else None
+        status.off_duty = not self._on_duty()
+        status.reconnects = feed.reconnects + (self.recorded.reconnects if self._two else 0)
+        status.dropped, status.decisions = self.link.dropped, self.judging.decisions
+        status.scores = self.judging.scores
+        status.faults = self.wellness.ailments
+        status.memory_bytes = psutil.Process().memory_info().rss
+        status.decided_age_s = None if self._decided_s is None else round(now - self._decided_s, 3)
+        self._describe(feed.reader, now)
+        stages, self._stages = self._stages, {}
+        send(self.pipe, Beat(status.model_copy(update={"stages": stages}, deep=True)))
+
+    def _describe(self, reader: CameraReader | None, now: float) -> None:
+        """What the reader says of the stream."""
+        if reader is None or reader.info is None or reader.decoder is None:
+            return
+        status = self.status
+        status.codec = reader.info.codec
+        status.width_px, status.height_px = reader.info.width_px, reader.info.height_px
+        arrived_s = reader.timeline.arrived_s
+        status.picture_age_s = None if arrived_s is None else round(max(0.0, now - arrived_s), 3)
+        status.pictures, status.damaged, status.clock_jumps = self.wellness.counted(reader)
+
+    def _count_time(self, now: float) -> None:
+        """Coverage: time counts as seen while decisions come."""
+        if self._counted_at is not None and self._on_duty():
+            passed_s = now - self._counted_at
+            self.status.due_s += passed_s
+            if self._decided_s is not None and now - self._decided_s < _SEEING_S and not self._shelved():
+                self.status.seen_s += passed_s
+        self._counted_at = now
+
+    def _count(self, stage: str, seconds: float) -> None:
+        self._stages.setdefault(stage, Histogram()).add(seconds)

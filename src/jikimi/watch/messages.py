@@ -1,0 +1,89 @@
+"""What a camera's process and the site say to each other. Moments are UTC; `_s` are monotonic seconds."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from jikimi.bundle import Card
+from jikimi.settings import CameraSettings
+from jikimi.store.records import EvidenceKind
+from jikimi.watch.health import HealthSettings
+
+
+@dataclass(frozen=True, slots=True)
+class CameraConfig:
+    """What a camera's process is given.
+
+    `detector` is the detector's socket, `evidence` the camera's folder. A camera is `offline` or its picture
+    `frozen` after so many seconds. `keep_s` bounds the evidence of one incident.
+    """
+
+    settings: CameraSettings
+    card: Card
+    detector: Path
+    evidence: Path
+    pre_roll_s: float
+    post_roll_s: float
+    offline_s: float = 10.0
+    frozen_s: float = 10.0
+    time_zone: str | None = None
+    shelved_until: datetime | None = None
+
+    @property
+    def health(self) -> HealthSettings:
+        """What counts as ill."""
+        longest_s = max(self.frozen_s, HealthSettings().frozen_max_s)
+        return HealthSettings(offline_s=self.offline_s, frozen_s=self.frozen_s, frozen_max_s=longest_s)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentChanged:
+    """An incident opened, grew or closed. `noticed_s` is when, `arrived_s` when its picture had come."""
+
+    uid: str
+    kind: Literal["opened", "updated", "closed"]
+    zone: str
+    behavior: str
+    at: datetime
+    score: float
+    peak: float
+    arrived_s: float
+    noticed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceKept:
+    """A file of an incident is whole, or could not be kept (`path` None, `problem` says why).
+
+    `start_s` and `end_s` count from the incident's opening.
+    """
+
+    uid: str
+    kind: EvidenceKind
+    path: Path | None
+    start_s: float = 0.0
+    end_s: float = 0.0
+    complete: bool = True
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TroubleChanged:
+    """Something that impairs watching this camera begins or ends."""
+
+    kind: str
+    begins: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shelve:
+    """No incidents until then; None takes it back."""
+
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Relearn:
+    """The view was moved on purpose: what the camera shows now is right."""

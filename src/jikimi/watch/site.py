@@ -1,0 +1,401 @@
+"""A site: every camera in a process of its own, one detector, and one thread that never waits for anything.
+
+It starts what is wanted, ends and restarts what hangs or dies, hands incidents and faults to the scribe,
+evidence to the archivist, and writes down twice a second how everything is.
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any, get_args
+
+from jikimi.alert.message import Plant
+from jikimi.alert.notices import fault_targets, notices_for_incident
+from jikimi.bundle import Card
+from jikimi.errors import JikimiError
+from jikimi.hours import due
+from jikimi.settings import CameraSettings, Settings
+from jikimi.status import Histogram, SiteStatus, write_status
+from jikimi.store import CoverageRecord, IncidentRecord, Store
+from jikimi.watch.analysis import camera_rule
+from jikimi.watch.archivist import Archivist
+from jikimi.watch.camera_process import run_camera
+from jikimi.watch.child import BEAT_S, Beat, Child, Forked, send
+from jikimi.watch.detecting import DetectorBeat, DetectorConfig, run_detector
+from jikimi.watch.fault_book import SITE, FaultBook
+from jikimi.watch.following import Following, Wanted
+from jikimi.watch.health import HealthKind
+from jikimi.watch.messages import CameraConfig, EvidenceKept, IncidentChanged, Shelve, TroubleChanged
+from jikimi.watch.naming import safe_name
+from jikimi.watch.scribe import Action, BegunFault, OpenedIncident, Scribe
+from jikimi.watch.watched import Watch, WatchedCamera
+
+log = logging.getLogger(__name__)
+
+_STATUS_S = 0.5
+_COVERAGE_S = 60.0
+_WAIT_S = 0.1
+
+# A detector beats five times in this; then it hangs. Loading a model takes seconds on a busy machine.
+_DETECTOR_SILENT_S = 1.25
+
+# A camera counts as blind when nothing has been decided about it for this long.
+BLIND_S = 3.0
+
+# SIGTERM to end: cameras finish their evidence, then what is queued is written (5 s in all).
+_CAMERAS_END_S, _QUEUES_END_S = 3.0, 1.5
+
+# An entry that has waited this long for the store is a fault of the store.
+_STORE_WAITS_S = 5.0
+
+# Faults that a camera's own process tells of, and takes back.
+_OWN = frozenset(get_args(HealthKind)) | {"inference", "overload", "not-recording"}
+
+
+@dataclass(slots=True)
+class Site:
+    """Watches until `stop` says so. Everything here runs in the caller's thread of `run`."""
+
+    settings: Settings
+    store: Store
+    bundle: Path
+    card: Card
+    context: ForkServerContext
+    run_folder: Path
+    knock: Callable[[], None]
+    clock: Callable[[], float] = time.monotonic
+    stages: dict[str, Histogram] = field(default_factory=dict, init=False)
+    scribe: Scribe = field(init=False)
+    archivist: Archivist = field(init=False)
+    faults: FaultBook = field(init=False)
+    following: Following = field(init=False)
+    _plant: Plant = field(init=False)
+    _cameras: dict[str, WatchedCamera] = field(default_factory=dict, init=False)
+    _detector: Child = field(init=False)
+    _detector_watch: Watch = field(init=False)
+    _detector_beat: DetectorBeat | None = field(default=None, init=False)
+    _started_at: datetime = field(init=False)
+    _status_at: float = field(default=0.0, init=False)
+    _beat_at: float = field(default=0.0, init=False)
+    _coverage_at: float = field(default=0.0, init=False)
+    _covered: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        site = self.settings.site
+        self._plant = Plant(
+            site=site.name,
+            language=site.language,
+            zone=self.settings.zone(),
+            behaviors=self.card.behaviors,
+        )
+        self.scribe = Scribe(self.store, self.run_folder / "spool", self._stored)
+        self.faults = FaultBook(self.scribe, self._plant, fault_targets(self.settings.targets))
+        self.archivist = Archivist(self.settings, self.store, self.scribe)
+        self.following = Following(self.store, self.settings.cameras)
+        model = self.settings.model
+        config = DetectorConfig(
+            self.bundle, self._socket, threads=model.threads, batch_wait_s=model.batch_wait_ms / 1000
+        )
+        launch = Forked(self.context, "detector", run_detector, (config,))
+        self._detector = Child("detector", launch, silent_s=_DETECTOR_SILENT_S)
+        self._detector_watch = Watch(self._detector, self.clock)
+        self._started_at = datetime.now(UTC)
+
+    @property
+    def _socket(self) -> Path:
+        return self.run_folder / "detector.sock"
+
+    def run(self, pipe: Connection) -> None:
+        """Watch until the pipe's other end closes or says so, then end in good order."""
+        self._check_cameras()
+        self._take_over()
+        self.scribe.start()
+        self.archivist.start()
+        self.following.start()
+        self._coverage_at = self.clock() + _COVERAGE_S
+        try:
+            while not self._told_to_end(pipe):
+                self._step(pipe)
+        finally:
+            self._end()
+
+    def _check_cameras(self) -> None:
+        """Refuse a camera that asks for what the model does not know, before anything starts."""
+        for camera in self.settings.cameras:
+            camera_rule(self.card, camera)
+
+    def _take_over(self) -> None:
+        """Close what an earlier run left open: its cameras are gone, and what still happens opens anew."""
+        now = datetime.now(UTC)
+        self.store.end_open_faults(at=now)
+        for incident in self.store.open_incidents():
+            self.store.close_incident(incident.uid, at=now, peak=incident.peak, score=0.0)
+
+    def _told_to_end(self, pipe: Connection) -> bool:
+        try:
+            return pipe.poll() and pipe.recv() is None
+        except (EOFError, OSError):
+            return True
+
+    def _step(self, pipe: Connection) -> None:
+        self._follow()
+        pipes = [child.pipe for child in self._children() if child.pipe is not None]
+        wait([*pipes, pipe], _WAIT_S)
+        self._poll_detector()
+        for camera in list(self._cameras.values()):
+            self._poll_camera(camera)
+        for kind, on, message in self.archivist.troubles():
+            self.faults.set(SITE, kind, on, message)
+        self._judge_store()
+        self._write_status()
+        self._write_coverage()
+        if self.clock() >= self._beat_at:
+            self._beat_at = self.clock() + BEAT_S
+            send(pipe, Beat())
+
+    def _children(self) -> list[Child]:
+        return [self._detector, *(camera.child for camera in self._cameras.values())]
+
+    def _follow(self) -> None:
+        """Start cameras that are wanted, end those that are not, tell the others what has changed."""
+        wanted: Mapping[str, Wanted] = self.following.wanted
+        for name in set(self._cameras) - set(wanted):
+            self._drop(name)
+        for name, wish in wanted.items():
+            camera = self._cameras.get(name)
+            if camera is not None and camera.settings != wish.settings:
+                self._drop(name)
+                camera = None
+            if camera is None:
+                camera = self._add(wish)
+            if camera is not None and camera.shelved_until != wish.shelved_until:
+                camera.shelved_until = wish.shelved_until
+                camera.child.tell(Shelve(wish.shelved_until))
+
+    def _add(self, wish: Wanted) -> WatchedCamera | None:
+        settings, evidence = wish.settings, self.settings.evidence
+        pre_s, post_s = settings.pre_roll_s, settings.post_roll_s
+        try:
+            camera_rule(self.card, settings)
+        except JikimiError as error:
+            self.faults.begin(settings.name, "settings", str(error))
+            return None
+        config = CameraConfig(
+            settings,
+            self.card,
+            self._socket,
+            self.settings.evidence_folder / safe_name(settings.name),
+            evidence.pre_roll_s if pre_s is None else pre_s,
+            evidence.post_roll_s if post_s is None else post_s,
+            offline_s=self.settings.health.offline_s,
+            frozen_s=self.settings.health.frozen_s,
+            time_zone=self.settings.site.time_zone,
+            shelved_until=wish.shelved_until,
+        )
+        name = f"camera {settings.name!r}"
+        child = Child(name, Forked(self.context, name, run_camera, (config,)))
+        camera = WatchedCamera(settings, child, self.clock, wish.shelved_until)
+        self._cameras[settings.name] = camera
+        self.faults.end(settings.name, "settings")
+        return camera
+
+    def _drop(self, name: str) -> None:
+        camera = self._cameras.pop(name)
+        for message in camera.child.let_go(1.0):
+            self._take(camera, message)
+        self._close_open(camera)
+        self.faults.forget(name)
+
+    def _poll_detector(self) -> None:
+        for beat in self._detector.poll():
+            self._detector_beat = beat
+            self.stages.setdefault("inference", Histogram()).merge(beat.inference)
+        trouble = self._detector_watch.trouble()
+        words = f"the detector does not run: {trouble}; see the log, and check memory and the bundle"
+        self.faults.set(SITE, "detector", bool(trouble), words)
+        problem = self._detector_beat.problem if self._detector_beat is not None else ""
+        self.faults.set(SITE, "self-test", bool(problem), problem)
+
+    def _poll_camera(self, camera: WatchedCamera) -> None:
+        if not camera.settings.enabled:
+            return
+        for message in camera.poll():
+            self._take(camera, message)
+        if camera.lost():
+            self._close_open(camera)
+        camera.count_idle(due=self._is_due(camera.settings))
+        trouble = camera.watch.trouble()
+        words = f"camera {camera.name!r}: {trouble}; see the log, and try the address with jikimi camera test"
+        self.faults.set(camera.name, "process", bool(trouble), words)
+        heard = camera.heard()
+        if heard is not None and heard.state == "live":
+            for kind in set(self.faults.kinds(camera.name)) & _OWN - set(heard.faults):
+                self.faults.end(camera.name, kind)  # of a process that has gone
+
+    def _is_due(self, settings: CameraSettings) -> bool:
+        return due(settings.hours, datetime.now(UTC).astimezone(self.settings.zone()))
+
+    def _take(self, camera: WatchedCamera, message: Any) -> None:
+        if isinstance(message, IncidentChanged):
+            self._take_incident(camera, message)
+        elif isinstance(message, EvidenceKept):
+            self.archivist.put(camera.settings, message)
+        elif isinstance(message, TroubleChanged):
+            self.faults.set(camera.name, message.kind, message.begins, message.message)
+
+    def _take_incident(self, camera: WatchedCamera, change: IncidentChanged) -> None:
+        uid, at = change.uid, change.at
+        if change.kind == "opened":
+            camera.open[uid] = change
+            incident = self._record(camera, change)
+            first = self.settings.alert_lists[:1]
+            targets = first[0] if first else ()
+            notices = notices_for_incident(incident, "opened", targets, self._plant)
+            camera.stages.setdefault("noticed", Histogram()).add(change.noticed_s - change.arrived_s)
+            self.scribe.put(OpenedIncident(incident, notices, change.noticed_s))
+        elif change.kind == "updated":
+            camera.open[uid] = change
+
+            def update(store: Store) -> None:
+                store.update_incident(uid, at=at, peak=change.peak, score=change.score)
+
+            self.scribe.put(Action(update))
+        else:
+            camera.open.pop(uid, None)
+            self._close(camera, change, at)
+
+    def _close(self, camera: WatchedCamera, change: IncidentChanged, at: datetime) -> None:
+        incident = self._record(camera, change, closed_at=at)
+        notices = notices_for_incident(incident, "closed", self._listeners(), self._plant)
+
+        def close(store: Store) -> None:
+            store.close_incident(change.uid, at=at, peak=change.peak, score=change.score, notices=notices)
+
+        self.scribe.put(Action(close))
+
+    def _listeners(self) -> list[str]:
+        """Targets that follow how long an incident lasts: programs, and not people's telephones."""
+        first = set(self.settings.alert_lists[0]) if self.settings.alert_lists else set()
+        told = {name for row in self.settings.alert_lists for name in row}
+        return [
+            target.name
+            for target in self.settings.targets
+            if (target.kind == "mqtt" and target.name in told)
+            or (target.kind == "webhook" and target.name in first)
+        ]
+
+    def _record(
+        self, camera: WatchedCamera, change: IncidentChanged, *, closed_at: datetime | None = None
+    ) -> IncidentRecord:
+        return IncidentRecord(
+            change.uid,
+            camera.name,
+            change.behavior,
+            change.at,
+            change.peak,
+            zone=change.zone,
+            model=self.card.name,
+            closed_at=closed_at,
+        )
+
+    def _close_open(self, camera: WatchedCamera) -> None:
+        """Close what a camera's process left open when it was lost."""
+        for change in camera.open.values():
+            self._close(camera, change, datetime.now(UTC))
+        camera.open.clear()
+
+    def _stored(self, entry: OpenedIncident | BegunFault) -> None:
+        """An alert is in the store: whoever delivers is woken. In the scribe's thread."""
+        self.knock()
+        if isinstance(entry, OpenedIncident) and entry.noticed_s is not None:
+            self.stages.setdefault("stored", Histogram()).add(self.clock() - entry.noticed_s)
+
+    def _judge_store(self) -> None:
+        waits = self.scribe.waiting_s > _STORE_WAITS_S
+        words = (
+            f"the store does not take what is written ({self.scribe.problem}); nothing is lost, alerts wait"
+        )
+        self.faults.set(SITE, "store", waits, words)
+
+    def status(self) -> SiteStatus:
+        """The whole site now."""
+        cameras = [camera.status() for camera in self._cameras.values()]
+        awaited = [c for c in self._cameras.values() if c.settings.enabled and self._is_due(c.settings)]
+        ages = {status.name: status.decided_age_s for status in cameras}
+        seeing = all((age := ages[c.name]) is not None and age < BLIND_S for c in awaited)
+        for status in cameras:
+            status.faults = self.faults.kinds(status.name)
+        return SiteStatus(
+            at=datetime.now(UTC),
+            started_at=self._started_at,
+            name=self.settings.site.name,
+            version=version("jikimi"),
+            model=self.card.name,
+            detector="running" if self._detector.running else self._detector.problem or "starting",
+            watching=self._detector.running and seeing,
+            cameras=cameras,
+            faults=self.faults.kinds(SITE),
+            open_incidents=sum(len(camera.open) for camera in self._cameras.values()),
+            store_retries=self.scribe.retries,
+            waiting_for_store=self.scribe.waiting,
+            detector_restarts=self._detector.restarts,
+            free_bytes=shutil.disk_usage(self.settings.site.data).free,
+            evidence_bytes=self.archivist.evidence_bytes,
+            pids={child.name: child.pid for child in self._children() if child.pid is not None},
+            stages=self.stages,
+        )
+
+    def _write_status(self) -> None:
+        if self.clock() < self._status_at:
+            return
+        self._status_at = self.clock() + _STATUS_S
+        try:
+            write_status(self.run_folder / "status.json", self.status())
+        except OSError as error:
+            log.warning("%s: the status cannot be written: %s", self.run_folder, error.strerror)
+
+    def _write_coverage(self) -> None:
+        if self.clock() < self._coverage_at:
+            return
+        self._coverage_at = self.clock() + _COVERAGE_S
+        self._put_coverage()
+
+    def _put_coverage(self) -> None:
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        rows = []
+        for name, camera in self._cameras.items():
+            now, before = camera.status(), self._covered.get(name, (0.0, 0.0))
+            seen_s, due_s = now.seen_s - before[0], now.due_s - before[1]
+            self._covered[name] = (now.seen_s, now.due_s)
+            if due_s > 0:
+                rows.append(CoverageRecord(name, hour, min(seen_s, due_s), due_s))
+        if rows:
+            self.scribe.put(Action(lambda store: store.add_coverage(rows)))
+
+    def _end(self) -> None:
+        """Let cameras finish their evidence, all at once, then write what is queued."""
+        self.following.stop()
+        for camera in self._cameras.values():
+            camera.child.tell(None)
+        until = self.clock() + _CAMERAS_END_S
+        for camera in self._cameras.values():
+            for message in camera.child.let_go(max(0.1, until - self.clock())):
+                self._take(camera, message)
+            self._close_open(camera)
+        self._detector.let_go(0.2)
+        self._put_coverage()
+        until = self.clock() + _QUEUES_END_S
+        self.archivist.finish(_QUEUES_END_S / 2)
+        if not self.scribe.finish(max(0.1, until - self.clock())):
+            log.error("the store did not take everything; what was not written is told at the next start")
+        try:
+            write_status(self.run_folder / "status.json", self.status())
+        except OSError as error:
+            log.warning("%s: the status cannot be written: %s", self.run_folder, error.strerror)

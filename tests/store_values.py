@@ -1,0 +1,67 @@
+"""Values for tests of the store."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from jikimi.settings import CameraSettings
+from jikimi.store import (
+    AuditRecord,
+    CoverageRecord,
+    EvidenceRecord,
+    FaultRecord,
+    IncidentRecord,
+    Notice,
+    Store,
+)
+
+NOON = datetime(2026, 7, 1, 3, 0, 0, 123456, tzinfo=UTC)  # noon in Seoul
+
+KEY = "0Yc2yG9yOaGdWmXzZzJ3bq0pW4mC1iRk4Zt8xq5nH2s="  # of the dumps of released schemas; opens nothing real
+
+ADDRESS = "rtsp://admin:s3cr3t@10.0.0.5:554/live"
+
+
+def later(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def camera(name: str = "press-3", address: str = ADDRESS, **settings: object) -> CameraSettings:
+    return CameraSettings.model_validate({"name": name, "address": address} | settings)
+
+
+def incident(uid: str = "i1", opened_s: float = 0.0, camera: str = "press-3") -> IncidentRecord:
+    return IncidentRecord(uid, camera, "fall", later(opened_s), 0.7, zone="belt", model="demo")
+
+
+def notice(key: str, target: str = "phone", uid: str = "i1") -> Notice:
+    return Notice(key, target, "incident", uid, "opened", {"text": "넘어짐", "score": 0.7})
+
+
+def fault(uid: str = "f1", began_s: float = 0.0, camera: str = "press-3") -> FaultRecord:
+    return FaultRecord(uid, camera, "offline", "no frame for 10 s", later(began_s))
+
+
+def evidence(path: str = "2026/07/i1.mp4", incident: str = "i1") -> EvidenceRecord:
+    return EvidenceRecord(incident, "video", Path(path), "ab" * 32, 2**33, NOON, end_s=20.0)
+
+
+def fill(store: Store) -> None:
+    """Put at least one row into every table; the dumps of released schemas were made with this."""
+    store.put_camera(camera(sub="rtsp://admin:s3cr3t@10.0.0.5:554/sub"), at=NOON)
+    store.put_camera(
+        camera("프레스 2", zones=[{"name": "벨트", "polygon": [(0, 0), (1, 0), (1, 1)]}]), at=NOON
+    )
+    store.shelve("프레스 2", until=later(3600), by="kim")
+    store.open_incident(incident(), [notice("i1:opened:phone")])
+    store.open_incident(incident("i2", 60.0), [notice("i2:opened:phone", uid="i2")])
+    store.escalate("i2", at=later(200), notices=[notice("i2:escalated:siren", "siren", "i2")])
+    store.close_incident("i1", at=later(30), peak=0.9, score=0.2)
+    store.answer("i1", answer="other-behavior", at=later(90), by="lee", behavior="jam", note="기계 걸림")
+    store.lock("i1", locked=True, at=later(95), by="lee")
+    store.add_evidence(evidence())
+    store.delivered(1, at=later(1))
+    store.failed(2, at=later(61), error="timed out", retry_at=later(91))
+    store.begin_fault(fault(), [])
+    store.add_coverage([CoverageRecord("press-3", NOON, 3500.5, 3600.0)])
+    store.audit(AuditRecord(NOON, "kim", "shelve", about="프레스 2", details={"hours": 1}))
+    store.set_meta("evidence-head", "ab" * 32)
