@@ -42,6 +42,20 @@ class Histogram(_Values):
         """How many were counted."""
         return sum(self.counts)
 
+    def share_above(self, seconds: float) -> float:
+        """The share that took longer than one of `BUCKETS_S`; 0 where nothing was counted."""
+        place = BUCKETS_S.index(seconds) + 1
+        return sum(self.counts[place:]) / self.total if self.total else 0.0
+
+    def quantile(self, q: float) -> float | None:
+        """The duration that a share `q` does not exceed, by its bucket; None where nothing was counted."""
+        wanted, seen, below_s = q * self.total, 0, 0.0
+        for bound_s, count in zip((*BUCKETS_S, 2 * BUCKETS_S[-1]), self.counts, strict=True):
+            if count and seen + count >= wanted:
+                return below_s + (bound_s - below_s) * (wanted - seen) / count
+            seen, below_s = seen + count, bound_s
+        return None
+
 
 class CameraStatus(_Values):
     """One camera now. Counters count since the site started; ages are None before the first picture."""
