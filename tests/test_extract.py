@@ -47,7 +47,7 @@ def test_frames_lie_on_the_grid_with_the_short_side_asked_for(tmp_path: Path) ->
     outcome = done(source, tmp_path / "out")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [f"{i:06d}.jpg" for i in range(1, 17)]
-    assert sizes(tmp_path / "out") == {(455, 256)}
+    assert sizes(tmp_path / "out") == {(456, 256)}
     assert outcome.n_frames == 16
     assert outcome.n_bytes == sum(path.stat().st_size for path in (tmp_path / "out").iterdir())
     assert outcome.duration_s == pytest.approx(2.0, abs=0.01)
@@ -106,7 +106,7 @@ def test_rotated_video_is_upright(tmp_path: Path) -> None:
         rotate = ["ffmpeg", "-v", "error", "-i", source, "-c", "copy", "-metadata:s:v", "rotate=90", turned]
         subprocess.run(rotate, check=True)
     done(turned, tmp_path / "out")
-    assert sizes(tmp_path / "out") == {(256, 455)}
+    assert sizes(tmp_path / "out") == {(256, 456)}
 
 
 def test_damaged_video_gives_what_decodes_and_says_so(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_pictures_are_taken_in_the_order_of_their_numbers(tmp_path: Path) -> Non
 def test_folder_of_pictures_is_sampled_by_its_rate(tmp_path: Path) -> None:
     outcome = done(write_pictures(tmp_path / "seq", 30), tmp_path / "out", fps=30)
     assert (outcome.n_frames, outcome.duration_s, outcome.fps) == (8, pytest.approx(1.0), 30)
-    assert sizes(tmp_path / "out") == {(455, 256)}
+    assert sizes(tmp_path / "out") == {(456, 256)}
 
 
 @pytest.mark.parametrize(("mode", "suffix"), [("L", "png"), ("RGBA", "png"), ("P", "png"), ("CMYK", "jpg")])

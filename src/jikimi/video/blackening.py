@@ -10,8 +10,10 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 
 from jikimi.errors import VideoError
-from jikimi.settings import Point
 from jikimi.video.reading import MEDIA_ERRORS, info, open_input, reason
+
+Polygon = Sequence[tuple[float, float]]
+"""(x, y) as shares of width and height."""
 
 # As the fallback encoder of evidence: H.264, a size and speed that evidence can afford.
 _QUALITY = {"preset": "veryfast", "crf": "23"}
@@ -20,7 +22,7 @@ _QUALITY = {"preset": "veryfast", "crf": "23"}
 _MOVFLAGS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 
 
-def blacken(path: Path, polygons: Sequence[Sequence[Point]]) -> None:
+def blacken(path: Path, polygons: Sequence[Polygon]) -> None:
     """Paint polygons (x, y as shares of the picture) black in every picture of an MP4, in place.
 
     Raises:
@@ -36,7 +38,7 @@ def blacken(path: Path, polygons: Sequence[Sequence[Point]]) -> None:
         part.unlink(missing_ok=True)
 
 
-def _rewrite(path: Path, part: Path, polygons: Sequence[Sequence[Point]]) -> None:
+def _rewrite(path: Path, part: Path, polygons: Sequence[Polygon]) -> None:
     with open_input(path) as source, av.open(str(part), "w", format="mp4", options=_MOVFLAGS) as target:
         stream = source.streams.video[0]
         rate = round(info(stream).fps or 25) or 1
@@ -55,7 +57,7 @@ def _rewrite(path: Path, part: Path, polygons: Sequence[Sequence[Point]]) -> Non
         target.mux(out.encode(None))
 
 
-def _drawn(polygons: Sequence[Sequence[Point]], *, width: int, height: int) -> np.ndarray:
+def _drawn(polygons: Sequence[Polygon], *, width: int, height: int) -> np.ndarray:
     canvas = Pillow.new("1", (width, height))
     for polygon in polygons:
         ImageDraw.Draw(canvas).polygon([(x * (width - 1), y * (height - 1)) for x, y in polygon], fill=1)

@@ -197,18 +197,26 @@ class Scaler:
     _reformatter: VideoReformatter = field(default_factory=VideoReformatter, init=False)
 
     def __call__(self, frame: av.VideoFrame) -> Image:
-        """Return uint8 RGB (H, W, 3) whose shorter side is `short_side_px`, turned as the file asks."""
+        """Return uint8 RGB (H, W, 3) whose shorter side is `short_side_px`, turned as the file asks.
+
+        The longer side is even: odd widths take FFmpeg three times as long (docs/benchmarks.md, "cameras").
+        """
         scale = self.short_side_px / min(frame.width, frame.height)
+        width, height = (self._side(size, scale) for size in (frame.width, frame.height))
         scaled = self._reformatter.reformat(
             frame,
-            width=max(1, round(frame.width * scale)),
-            height=max(1, round(frame.height * scale)),
+            width=width,
+            height=height,
             format="rgb24",
             interpolation=Interpolation.AREA if scale < 1 else Interpolation.BILINEAR,
         )
         image: Image = scaled.to_ndarray().astype(np.uint8, copy=False)
         turns = round(frame.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+    def _side(self, size: int, scale: float) -> int:
+        wanted = size * scale
+        return self.short_side_px if round(wanted) == self.short_side_px else max(2, 2 * round(wanted / 2))
 
 
 def iter_packets(container: InputContainer, stream: VideoStream, decoder: Decoder) -> Iterator[Packet]:
