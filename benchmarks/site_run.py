@@ -8,7 +8,7 @@ import psutil
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
 
-from cameras import CameraServer, Film
+from cameras import CameraServer, Film, write_film
 from sites import Receiver, RunningSite, shop_floor, wait_for
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "memory_mb",
     "shop_floor",
     "wait_for",
+    "write_film",
 ]
 
 

@@ -1,4 +1,4 @@
-"""RTSP cameras for tests, from the machine's own GStreamer: `camera_server.py PORT NAME=FILE@FPS[@CODEC] …`
+"""RTSP cameras for tests, from the machine's own GStreamer: `camera_server.py HOST:PORT NAME=FILE@FPS[@CODEC] …`
 
 Runs in the system's Python (`gi` is a Debian package, gir1.2-gst-rtsp-server-1.0) and prints its port. FILE
 is an Annex-B stream whose access units begin with delimiters, or JPEGs one after the other. Every client sees
@@ -51,7 +51,7 @@ class Camera(GstRtspServer.RTSPMediaFactory):
 
     def __init__(self, path, fps, codec):
         super().__init__()
-        with open(path, "rb") as file:  # noqa: PTH123 - the system's Python runs this
+        with open(path, "rb") as file:
             self.units = pictures(file.read(), codec)
         self.keys = [is_key(unit, codec) for unit in self.units]
         self.fps, self.codec = fps, codec
@@ -84,8 +84,9 @@ class Camera(GstRtspServer.RTSPMediaFactory):
 def main():
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
-    server.set_address(HOST)
-    server.set_service(sys.argv[1])
+    host, _, port = sys.argv[1].rpartition(":")
+    server.set_address(host)
+    server.set_service(port)
     for spec in sys.argv[2:]:
         name, _, rest = spec.partition("=")
         path, fps, *codec = rest.split("@")
@@ -97,8 +98,6 @@ def main():
     sys.stdout.flush()
     GLib.MainLoop().run()
 
-
-HOST = "127.0.0.1"
 
 if __name__ == "__main__":
     main()

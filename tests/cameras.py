@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -78,10 +78,12 @@ def write_film(
 
 @dataclass
 class CameraServer:
-    """An RTSP server with one camera a film. It keeps its port when it comes back."""
+    """An RTSP server with one camera a film. It keeps its port when it comes back; `prefix` runs it elsewhere."""
 
     films: Mapping[str, Film]
     port: int = 0
+    host: str = "127.0.0.1"
+    prefix: Sequence[str] = ()
     process: subprocess.Popen[str] | None = field(default=None, init=False)
 
     def __enter__(self) -> Self:
@@ -92,12 +94,12 @@ class CameraServer:
         self.kill()
 
     def address(self, name: str, *, login: str = "admin:S3cr@et") -> str:
-        return f"rtsp://{login}@127.0.0.1:{self.port}/{name}"
+        return f"rtsp://{login}@{self.host}:{self.port}/{name}"
 
     def start(self) -> None:
         specs = [f"{name}={film.spec}" for name, film in self.films.items()]
         self.process = subprocess.Popen(
-            [SYSTEM_PYTHON, str(SERVER), str(self.port), *specs],
+            [*self.prefix, SYSTEM_PYTHON, str(SERVER), f"{self.host}:{self.port}", *specs],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
