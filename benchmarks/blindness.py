@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from cable import Cable, cable_possible
@@ -67,7 +68,7 @@ class Eye:
     def longest_gap(self, name: str, since_s: float) -> float:
         """The longest time between two looks at which decisions had been made."""
         times = [t for t, _ in self.seen.get(name, []) if t >= since_s - 1.0]
-        return max((b - a for a, b in zip(times, times[1:], strict=False)), default=0.0)
+        return max((b - a for a, b in pairwise(times)), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ def cable_possible() -> bool:
 
 @dataclass
 class Cable:
-    """A veth pair; the camera's end is in a namespace of its own. Cut, packets are dropped and nobody is told."""
+    """A veth pair; the camera's end is in a namespace of its own. Cut, packets are dropped silently."""
 
     host: str = _THERE
     command: tuple[str, ...] = field(default=("ip", "netns", "exec", _NAME))

@@ -1,4 +1,4 @@
-"""RTSP cameras for tests, from the machine's own GStreamer: `camera_server.py HOST:PORT NAME=FILE@FPS[@CODEC] …`
+"""RTSP cameras for tests, by GStreamer: `camera_server.py HOST:PORT NAME=FILE@FPS[@CODEC] …`
 
 Runs in the system's Python (`gi` is a Debian package, gir1.2-gst-rtsp-server-1.0) and prints its port. FILE
 is an Annex-B stream whose access units begin with delimiters, or JPEGs one after the other. Every client sees

@@ -78,7 +78,7 @@ def write_film(
 
 @dataclass
 class CameraServer:
-    """An RTSP server with one camera a film. It keeps its port when it comes back; `prefix` runs it elsewhere."""
+    """An RTSP server with one camera a film. It keeps its port when it comes back."""
 
     films: Mapping[str, Film]
     port: int = 0
