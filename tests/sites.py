@@ -204,7 +204,7 @@ class RunningSite:
     def incidents(self) -> list[IncidentRecord]:
         store = self.store()
         try:
-            return store.incidents()
+            return store.incidents(limit=100_000)
         finally:
             store.close()
 

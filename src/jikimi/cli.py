@@ -310,8 +310,8 @@ def mine(
 @app.command()
 def watch(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SRC...", help="Files, folders, addresses, devices.")
-    ],
+        list[str] | None, typer.Argument(metavar="SRC", help="Files, folders, addresses, devices.")
+    ] = None,
     model: WatchModel = None,
     out: Annotated[
         Path | None,
@@ -320,11 +320,24 @@ def watch(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play files at their own pace.")] = False,
     threads: Threads = 0,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="jikimi.toml", help="Watch this site instead of SRC, without its API."
+        ),
+    ] = None,
 ) -> None:
     """Watch videos or cameras and raise incidents, without any screen.
 
     Example: jikimi watch video.mp4 --out evidence
     """
+    if config is not None:
+        if sources or model or out or as_json or realtime or threads:
+            raise typer.BadParameter("--config watches the site of that file; it goes with nothing else")
+        cli_site.run_site(config, parts=(cli_site.PartName.site, cli_site.PartName.dispatch))
+        return
+    if not sources:
+        raise typer.BadParameter("give SRC, or --config jikimi.toml")
     from jikimi.watch.pipeline import watch as run
 
     bundle = _watching_bundle(model, threads=threads)

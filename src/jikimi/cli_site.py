@@ -1,7 +1,6 @@
 """The commands of a site: serve, watch from `jikimi.toml`, and the processes that they start."""
 
 import os
-import sys
 import threading
 from enum import StrEnum
 from pathlib import Path
@@ -9,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="jikimi.toml", help="The site's settings; default: ./jikimi.toml."),
-]
+from jikimi.cli_alerts import target_app, token
+from jikimi.cli_camera import camera_app
+from jikimi.cli_doctor import doctor
+from jikimi.cli_evidence import evidence_app
+from jikimi.cli_shared import Config
 
 
 class PartName(StrEnum):
@@ -45,8 +45,8 @@ def run_site(config: Path | None, *, parts: tuple[PartName, ...]) -> None:
     from jikimi.watch.guardian import guard
 
     settings = load_settings(config)
-    for line in check_site(settings, serving=PartName.api in parts):
-        print(line, file=sys.stderr)
+    for line in check_site(settings, serving=PartName.api in parts, file=config):
+        typer.echo(line, err=True)
     logs.set_up("guardian")
     stop = threading.Event()
     stop_on_signals(stop)
@@ -66,6 +66,7 @@ def part(
     name: Annotated[PartName, typer.Argument()],
     pipe: Annotated[int, typer.Option()],
     config: Config = None,
+    standby: Annotated[bool, typer.Option("--standby", help="Load everything, and wait.")] = False,
 ) -> None:
     """One process of a site. `jikimi serve` starts it."""
     from multiprocessing.connection import Connection
@@ -81,10 +82,15 @@ def part(
         PartName.dispatch: running.run_dispatch,
         PartName.api: running.run_api,
     }
-    run[name](Connection(pipe), load_settings(config))
+    end = Connection(pipe)
+    run[name](running.stand_in(end) if standby else end, load_settings(config))
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.command()(serve)
+    app.command()(doctor)
+    app.command()(token)
+    for group in (camera_app, target_app, evidence_app):
+        app.add_typer(group)
     app.command(hidden=True)(part)

@@ -9,10 +9,18 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+from multiprocessing.reduction import recv_handle
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
 
 from jikimi.alert.channels import open_channels
 from jikimi.alert.dispatch import Dispatcher, undelivered
@@ -20,14 +28,20 @@ from jikimi.alert.escalation import Escalation
 from jikimi.alert.home import Standing
 from jikimi.alert.message import Plant
 from jikimi.alert.pulse import Pulse
+from jikimi.alert.trying import try_target
 from jikimi.bundle import Card, read_card
 from jikimi.errors import SettingsError
-from jikimi.settings import Settings, secret_key
+from jikimi.settings import CameraSettings, Settings, secret_key
 from jikimi.shipped import shipped_model
 from jikimi.status import Histogram, read_status
 from jikimi.store import Delivery, Store, open_box, open_store
+from jikimi.watch.analysis import camera_rule
 from jikimi.watch.child import BEAT_S, Beat, fork_server, send
 from jikimi.watch.site import Site
+from jikimi.watch.trying import try_camera
+
+if TYPE_CHECKING:
+    from jikimi.serve.backend import Backend
 
 log = logging.getLogger(__name__)
 
@@ -84,11 +98,30 @@ def open_site_store(settings: Settings) -> Store:
     return open_store(settings.store_url, box=open_box(settings.key_file, secret_key()))
 
 
+def stand_in(control: Connection) -> Connection:
+    """Load what watching takes, then wait to be handed the pipe of the part that this becomes.
+
+    Raises:
+        SystemExit: whoever would hand it over has gone.
+    """
+    _fork_server()
+    forkserver.ensure_running()
+    try:
+        return Connection(recv_handle(control))
+    except (EOFError, OSError) as error:
+        raise SystemExit(0) from error
+
+
+def _fork_server() -> ForkServerContext:
+    return fork_server("jikimi.watch.camera_process", "jikimi.watch.detecting")
+
+
 def run_site(pipe: Connection, settings: Settings) -> None:
     """The part that watches."""
+    context = _fork_server()
+    forkserver.ensure_running()  # it loads while the store is opened
     folder = run_folder(settings)
     bundle = bundle_path(settings)
-    context = fork_server("jikimi.watch.camera_process", "jikimi.watch.detecting")
     with alone(folder, "site"):
         store = open_site_store(settings)
         try:
@@ -130,11 +163,10 @@ class _Dispatch:
 
     def __init__(self, settings: Settings, store: Store, folder: Path, card: Card) -> None:
         self._settings, self._store, self._folder = settings, store, folder
-        site = settings.site
-        self._plant = Plant(
-            site=site.name, language=site.language, zone=settings.zone(), behaviors=card.behaviors
-        )
+        self._plant = _plant(settings, card)
         self._latency: dict[str, Histogram] = {}
+        self._latencies = Latencies(folder / "deliveries.json")
+        self._lock = threading.Lock()
         channels = open_channels(
             settings.targets, plant=self._plant, cameras=self._cameras(), standing=self._standing,
             on_connected=lambda name: self._dispatcher.retry_now(name),
@@ -195,12 +227,22 @@ class _Dispatch:
         return Standing.of(self._store.open_incidents(), self._store.faults(open=True, limit=1000))
 
     def _delivered(self, target: str, created_s: float, send_s: float) -> None:
-        self._latency.setdefault(target, Histogram()).add(created_s)
+        with self._lock:  # every target has a thread of its own
+            self._latency.setdefault(target, Histogram()).add(created_s)
+            try:
+                self._latencies.write(self._latency)
+            except OSError as error:
+                log.warning("latencies are not written: %s", error.strerror)
         log.info("told %s after %.3f s (sent in %.3f s)", target, created_s, send_s)
 
     def _given_up(self, delivery: Delivery, error: str) -> None:
         at = delivery.created_at
         self._store.begin_fault(undelivered(delivery, error=error, at=at), [])
+
+
+def _plant(settings: Settings, card: Card) -> Plant:
+    site = settings.site
+    return Plant(site=site.name, language=site.language, zone=settings.zone(), behaviors=card.behaviors)
 
 
 def _told_to_end(pipe: Connection) -> bool:
@@ -212,8 +254,75 @@ def _told_to_end(pipe: Connection) -> bool:
 
 def run_api(pipe: Connection, settings: Settings) -> None:
     """The part that serves."""
-    import time
+    from jikimi.serve.app import create_app
+    from jikimi.serve.running import serve_app
 
-    while not _told_to_end(pipe):
-        send(pipe, Beat())
-        time.sleep(0.2)
+    folder, card = run_folder(settings), read_card(bundle_path(settings))
+    store = open_site_store(settings)
+    ended = threading.Event()
+
+    def should_stop() -> bool:
+        send(pipe, Beat())  # from the server's own loop: a server that hangs does not beat
+        if _told_to_end(pipe):
+            ended.set()
+        return ended.is_set()
+
+    try:
+        serve_app(
+            create_app(_backend(settings, store, folder, card)),
+            host=settings.serve.host,
+            port=settings.serve.port,
+            should_stop=should_stop,
+            on_started=lambda port: log.info("API: http://%s:%d/api/v1", settings.serve.host, port),
+        )
+    finally:
+        store.close()
+
+
+def _backend(settings: Settings, store: Store, folder: Path, card: Card) -> "Backend":
+    from jikimi.serve.backend import Backend
+
+    def check_camera(camera: CameraSettings) -> None:
+        camera_rule(card, camera)
+
+    plant = _plant(settings, card)
+    return Backend(
+        settings=settings,
+        store=store,
+        status_file=folder / "status.json",
+        check_camera=check_camera,
+        try_target=lambda target: try_target(target, language=settings.site.language, plant=plant),
+        try_camera=lambda camera: asdict(try_camera(camera)),
+        deliveries=Latencies(folder / "deliveries.json"),
+    )
+
+
+class Latencies(Mapping[str, Histogram]):
+    """How long telling each target took, written by the part that delivers, read when asked."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __getitem__(self, target: str) -> Histogram:
+        return self._read()[target]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def _read(self) -> dict[str, Histogram]:
+        try:
+            return _LATENCIES.validate_json(self._path.read_bytes())
+        except (OSError, ValidationError):
+            return {}
+
+    def write(self, latencies: Mapping[str, Histogram]) -> None:
+        """Put these in place of those before. Raises OSError."""
+        temporary = self._path.with_suffix(".tmp")
+        temporary.write_bytes(_LATENCIES.dump_json(dict(latencies)))
+        temporary.replace(self._path)
+
+
+_LATENCIES = TypeAdapter(dict[str, Histogram])

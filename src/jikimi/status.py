@@ -110,8 +110,8 @@ class SiteStatus(_Values):
     stages: dict[str, Histogram] = {}
 
     def age_s(self, now: datetime | None = None) -> float:
-        """How old this is, in seconds."""
-        return ((now or datetime.now(UTC)) - self.at).total_seconds()
+        """How old this is, in seconds; one of the future is of before the clock was put back, and as old."""
+        return abs(((now or datetime.now(UTC)) - self.at).total_seconds())
 
 
 def write_status(path: Path, status: SiteStatus) -> None:

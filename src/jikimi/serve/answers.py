@@ -1,12 +1,46 @@
 """What the API answers and takes: the store's records as JSON, without paths outside and without secrets."""
 
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from jikimi.serve.shown import veiled
 from jikimi.settings import CameraSettings, Hours, Mask, Name, Zone
+from jikimi.status import CameraStatus, Histogram, SiteStatus
 from jikimi.store.records import Answer, EvidenceKind
+
+
+def _told(text: str) -> str:
+    return veiled(text)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a moment of the years 1 to 9999 is expected") from None
+
+
+def _no_place(name: str) -> str:
+    if name in (".", ".."):  # no client could ask for it again: addresses lose such parts
+        raise ValueError("another name than . and .. is expected")
+    return name
+
+
+Told = Annotated[str, AfterValidator(_told)]
+"""Free text of others, which may quote an address."""
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+"""A moment that was asked for; without a zone it is UTC."""
+
+Word = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
+"""A name to look for."""
+
+CameraName = Annotated[Name, AfterValidator(_no_place)]
+
+_Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+_Roll = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _FromRecord(BaseModel):
@@ -60,7 +94,7 @@ class DeliveryAnswer(_FromRecord):
     attempts: int
     created_at: datetime
     delivered_at: datetime | None
-    last_error: str
+    last_error: Told
 
 
 class EvidenceAnswer(BaseModel):
@@ -74,7 +108,7 @@ class EvidenceAnswer(BaseModel):
     start_s: float
     end_s: float
     complete: bool
-    problem: str
+    problem: Told
     url: str | None
 
 
@@ -93,8 +127,8 @@ class AnswerRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     answer: Answer
-    behavior: str = Field(default="", max_length=80)
-    note: str = Field(default="", max_length=4000)
+    behavior: str = Field(default="", max_length=80, pattern=r"^[^\x00-\x1f]*$")
+    note: str = Field(default="", max_length=4000, pattern=r"^[^\x00]*$")
 
 
 class LockRequest(BaseModel):
@@ -146,13 +180,13 @@ class CameraRequest(BaseModel):
     sub: str | None = Field(default=None, max_length=2048)
     transport: Literal["tcp", "udp"] = "tcp"
     enabled: bool = True
-    behaviors: tuple[str, ...] | None = None
-    theta_on: dict[str, float] = {}
-    zones: tuple[Zone, ...] = ()
-    masks: tuple[Mask, ...] = ()
-    hours: tuple[Hours, ...] = ()
-    pre_roll_s: float | None = Field(default=None, ge=0, le=60)
-    post_roll_s: float | None = Field(default=None, ge=0, le=600)
+    behaviors: Annotated[tuple[Word, ...], Field(max_length=64)] | None = None
+    theta_on: Annotated[dict[str, _Share], Field(max_length=64)] = {}
+    zones: Annotated[tuple[Zone, ...], Field(max_length=64)] = ()
+    masks: Annotated[tuple[Mask, ...], Field(max_length=64)] = ()
+    hours: Annotated[tuple[Hours, ...], Field(max_length=64)] = ()
+    pre_roll_s: Annotated[_Roll, Field(le=60)] | None = None
+    post_roll_s: Annotated[_Roll, Field(le=600)] | None = None
 
 
 class ShelveRequest(BaseModel):
@@ -160,7 +194,7 @@ class ShelveRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    minutes: float = Field(ge=0, le=7 * 24 * 60)
+    minutes: float = Field(ge=0, le=7 * 24 * 60, allow_inf_nan=False)
 
 
 class FaultAnswer(_FromRecord):
@@ -169,7 +203,7 @@ class FaultAnswer(_FromRecord):
     uid: str
     camera: str
     kind: str
-    message: str
+    message: Told
     began_at: datetime
     ended_at: datetime | None
 
@@ -219,4 +253,47 @@ class HealthAnswer(BaseModel):
     status_age_s: float | None
 
 
-CameraName = Name
+class StatusAnswer(BaseModel):
+    """The site now; `age_s` is how long ago it said so. What is null is the whole site's, and not for callers
+    who may see some cameras only."""
+
+    at: datetime
+    age_s: float
+    started_at: datetime
+    name: str
+    version: str
+    model: str
+    detector: str
+    watching: bool
+    cameras: list[CameraStatus]
+    faults: list[Told] | None
+    open_incidents: int | None
+    store_retries: int | None
+    waiting_for_store: int | None
+    detector_restarts: int | None
+    free_bytes: int | None
+    evidence_bytes: int | None
+    stages: dict[str, Histogram] | None
+
+
+# What of the status concerns the whole site.
+_WHOLE_SITE = (
+    "faults", "open_incidents", "store_retries", "waiting_for_store", "detector_restarts", "free_bytes",
+    "evidence_bytes", "stages",
+)  # fmt: skip
+
+
+def status_answer(
+    status: SiteStatus, *, cameras: list[CameraStatus], age_s: float, watching: bool, whole: bool
+) -> StatusAnswer:
+    """Show the status with `cameras` of its cameras; `whole` with what concerns the whole site."""
+    shown = {key: getattr(status, key) for key in StatusAnswer.model_fields if hasattr(status, key)}
+    if not whole:
+        shown |= dict.fromkeys(_WHOLE_SITE)
+    shown |= {"cameras": [shown_camera(one) for one in cameras]}
+    return StatusAnswer(**shown | {"age_s": round(age_s, 3), "watching": watching})
+
+
+def shown_camera(camera: CameraStatus) -> CameraStatus:
+    """A camera's status without log-ins in its words."""
+    return camera.model_copy(update={"why": veiled(camera.why)})

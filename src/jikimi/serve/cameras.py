@@ -1,115 +1,184 @@
 """Cameras: what is watched and how it is now; adding, changing, shelving, trying."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from pydantic import ValidationError
 
+from jikimi.address import Address
+from jikimi.errors import JikimiError
 from jikimi.serve.access import Admin, Caller, Operator, Viewer
-from jikimi.serve.answers import CameraAnswer, CameraRequest, ShelveRequest, camera_answer
-from jikimi.serve.incidents import backend_of, note
+from jikimi.serve.addresses import usable
+from jikimi.serve.answers import (
+    CameraAnswer,
+    CameraName,
+    CameraRequest,
+    ShelveRequest,
+    camera_answer,
+    shown_camera,
+)
+from jikimi.serve.aside import aside_within
+from jikimi.serve.backend import Backend, backend_of
+from jikimi.serve.limits import TRY_LIMIT_S, count_try
+from jikimi.serve.shown import veiled
 from jikimi.settings import CameraSettings
 from jikimi.status import CameraStatus
 
 router = APIRouter(tags=["cameras"])
 
+_Name = Annotated[CameraName, Path()]
+_Figure = str | int | float | bool | None
 
-def _known(request: Request) -> dict[str, CameraAnswer]:
-    backend = backend_of(request)
-    shelved = backend.store.shelved()
-    fixed = {camera.name: camera for camera in backend.settings.cameras}
+
+def _settings_of(backend: Backend) -> dict[str, CameraSettings]:
+    """Every camera by name; one of jikimi.toml goes before a stored one."""
     stored = {camera.settings.name: camera.settings for camera in backend.store.cameras()}
+    return dict(sorted((stored | {camera.name: camera for camera in backend.settings.cameras}).items()))
+
+
+def _known(backend: Backend) -> dict[str, CameraAnswer]:
+    now, shelved = datetime.now(UTC), backend.store.shelved()
+    lasting = {name: until for name, until in shelved.items() if until > now}
+    fixed = {camera.name for camera in backend.settings.cameras}
     return {
-        name: camera_answer(settings, fixed=name in fixed, shelved_until=shelved.get(name))
-        for name, settings in sorted((stored | fixed).items())
+        name: camera_answer(settings, fixed=name in fixed, shelved_until=lasting.get(name))
+        for name, settings in _settings_of(backend).items()
     }
 
 
+def _none(name: str) -> HTTPException:
+    return HTTPException(404, f"camera {name!r}: there is none of that name; see the list of cameras")
+
+
 def _seen(request: Request, caller: Caller, name: str) -> CameraAnswer:
-    camera = _known(request).get(name)
-    if camera is None or not caller.may_see(name):
-        raise HTTPException(404, f"camera {name!r}: there is none of that name; see the list of cameras")
+    camera = _known(backend_of(request)).get(name) if caller.may_see(name) else None
+    if camera is None:
+        raise _none(name)
     return camera
 
 
 @router.get("/cameras", summary="Every camera")
 def list_cameras(request: Request, caller: Viewer) -> list[CameraAnswer]:
     """Those of jikimi.toml (`fixed`) and those that were added."""
-    return [camera for name, camera in _known(request).items() if caller.may_see(name)]
+    return [camera for name, camera in _known(backend_of(request)).items() if caller.may_see(name)]
 
 
 @router.get("/cameras/{name}", summary="One camera")
-def show_camera(request: Request, caller: Viewer, name: str) -> CameraAnswer:
+def show_camera(request: Request, caller: Viewer, name: _Name) -> CameraAnswer:
     """Its settings, its addresses without their log-in."""
     return _seen(request, caller, name)
 
 
 @router.get("/cameras/{name}/status", summary="One camera now")
-def show_status(request: Request, caller: Viewer, name: str) -> CameraStatus:
-    """State, ages, scores, counters."""
+def show_status(request: Request, caller: Viewer, name: _Name) -> CameraStatus:
+    """State, ages, scores, counters, as /status has them; 404 for one that is not watched yet."""
     _seen(request, caller, name)
     status = backend_of(request).status()
     found = [camera for camera in status.cameras if camera.name == name] if status is not None else []
     if not found:
-        raise HTTPException(503, f"camera {name!r} is not watched yet; look again in a moment")
-    return found[0]
+        raise HTTPException(404, f"camera {name!r} is not watched yet; look again in a moment")
+    return shown_camera(found[0])
 
 
 @router.put("/cameras/{name}", summary="Add or change a camera")
-def put_camera(request: Request, caller: Admin, name: str, camera: CameraRequest) -> CameraAnswer:
+def put_camera(request: Request, caller: Admin, name: _Name, camera: CameraRequest) -> CameraAnswer:
     """Watched within two seconds. An address that comes back as it is shown (`***`) is kept as it was."""
-    settings = _settings(request, name, camera)
     backend = backend_of(request)
-    _may_change(request, name)
+    _may_change(backend, caller, name)
+    settings = _settings(backend, name, camera)
     backend.check_camera(settings)
+    backend.note(caller, "put camera", name)
     backend.store.put_camera(settings, at=datetime.now(UTC))
-    note(request, caller, "put camera", name)
-    return _known(request)[name]
+    return _known(backend)[name]
 
 
 @router.delete("/cameras/{name}", summary="Watch a camera no more", status_code=204)
-def delete_camera(request: Request, caller: Admin, name: str) -> None:
+def delete_camera(request: Request, caller: Admin, name: _Name) -> None:
     """Its incidents and evidence stay."""
-    _may_change(request, name)
-    backend_of(request).store.remove_camera(name)
-    note(request, caller, "removed camera", name)
+    backend = backend_of(request)
+    _may_change(backend, caller, name)
+    _seen(request, caller, name)
+    backend.note(caller, "removed camera", name)
+    backend.store.remove_camera(name)
+
+
+def _tried(request: Request, caller: Admin, name: _Name, camera: CameraRequest) -> CameraSettings:
+    """The settings to try; the try is counted and noted."""
+    backend = backend_of(request)
+    if not caller.may_see(name):
+        raise _none(name)
+    count_try(request, caller)
+    settings = _settings(backend, name, camera)
+    backend.note(caller, "tried camera", name, address=str(settings.address))
+    return settings
 
 
 @router.post("/cameras/{name}/try", summary="Try a camera before adding it")
-def try_camera(request: Request, caller: Admin, name: str, camera: CameraRequest) -> Mapping[str, object]:
-    """Opens it → what it sends: size, codec, rate, seconds to the first picture."""
-    settings = _settings(request, name, camera)
-    note(request, caller, "tried camera", name)
-    return backend_of(request).try_camera(settings)
+async def try_camera(
+    request: Request, _caller: Admin, settings: Annotated[CameraSettings, Depends(_tried)]
+) -> dict[str, _Figure]:
+    """Opens it → what it sends: size, codec, rate, seconds to the first picture. 502: it does not open."""
+    backend = backend_of(request)
+    addresses = [one for one in (settings.address, settings.sub) if one is not None]
+    try:
+        found = await aside_within(lambda: backend.try_camera(settings), TRY_LIMIT_S)
+    except JikimiError as error:
+        raise HTTPException(502, veiled(str(error), addresses)) from None
+    except TimeoutError:
+        raise HTTPException(503, "the camera is not tried in time; try again", {"Retry-After": "5"}) from None
+    return {key: _figure(value, addresses) for key, value in found.items()}
 
 
 @router.put("/cameras/{name}/shelf", summary="Raise no incidents for a while")
-def shelve(request: Request, caller: Operator, name: str, shelf: ShelveRequest) -> CameraAnswer:
+def shelve(request: Request, caller: Operator, name: _Name, shelf: ShelveRequest) -> CameraAnswer:
     """It ends by itself. The camera is watched meanwhile; 0 minutes ends it."""
     _seen(request, caller, name)
+    backend = backend_of(request)
     until = datetime.now(UTC) + timedelta(minutes=shelf.minutes) if shelf.minutes else None
-    backend_of(request).store.shelve(name, until=until, by=caller.name)
-    note(request, caller, "shelved" if until else "unshelved", name, minutes=shelf.minutes)
-    return _known(request)[name]
+    backend.note(caller, "shelved" if until else "unshelved", name, minutes=shelf.minutes)
+    backend.store.shelve(name, until=until, by=caller.name)
+    return _seen(request, caller, name)
 
 
-def _may_change(request: Request, name: str) -> None:
-    if any(camera.name == name for camera in backend_of(request).settings.cameras):
+def _may_change(backend: Backend, caller: Caller, name: str) -> None:
+    if not caller.may_see(name):
+        raise _none(name)
+    if any(camera.name == name for camera in backend.settings.cameras):
         raise HTTPException(409, f"camera {name!r} is in jikimi.toml; change it there")
 
 
-def _settings(request: Request, name: str, camera: CameraRequest) -> CameraSettings:
+def _settings(backend: Backend, name: str, camera: CameraRequest) -> CameraSettings:
     """What was asked for, with the addresses as they are stored where only shown ones came."""
+    before = _settings_of(backend).get(name)
     values = camera.model_dump()
-    stored = {c.settings.name: c.settings for c in backend_of(request).store.cameras()}
-    before = stored.get(name)
-    for key, known in (("address", before and before.address), ("sub", before and before.sub)):
-        if known and values[key] == str(known):
-            values[key] = known
+    values["address"] = _address(backend, camera.address, before.address if before else None)
+    if camera.sub is not None:
+        values["sub"] = _address(backend, camera.sub, before.sub if before else None)
     try:
         return CameraSettings.model_validate({"name": name, **values})
-    except ValidationError as error:
+    except ValidationError as error:  # its own words quote values
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise HTTPException(422, f"camera {name!r}: {where}: {first['msg']}") from None
+
+
+def _address(backend: Backend, given: str, before: Address | None) -> Address:
+    """What is entered must be usable; what is only put back was entered already, maybe in another way."""
+    if before is not None and given in (str(before), before.reveal()):
+        return before
+    return usable(
+        Address(given),
+        media=backend.media_folder,
+        allow_loopback=backend.allow_loopback,
+        resolve=backend.resolve,
+    )
+
+
+def _figure(value: object, addresses: list[Address]) -> _Figure:
+    """What JSON can say of a figure; words lose their log-ins."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else None
+    return veiled(str(value), addresses)

@@ -1,10 +1,9 @@
-"""Incidents: the list, one with everything about it, its files, and what operators do with it."""
+"""Incidents: the list, one with everything about it, and what operators do with it."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query, Request
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, HTTPException, Path, Query, Request
 
 from jikimi.serve.access import Caller, Operator, Viewer
 from jikimi.serve.answers import (
@@ -15,76 +14,62 @@ from jikimi.serve.answers import (
     IncidentDetail,
     IncidentPage,
     LockRequest,
+    Moment,
     TransitionAnswer,
+    Word,
 )
-from jikimi.store import AuditRecord, EvidenceRecord, IncidentRecord
+from jikimi.serve.backend import backend_of
+from jikimi.store import EvidenceRecord, IncidentRecord
 from jikimi.store.records import Answer
-
-if TYPE_CHECKING:
-    from jikimi.serve.app import Backend
 
 router = APIRouter(tags=["incidents"])
 
-_MEDIA = {".mp4": "video/mp4", ".jpg": "image/jpeg"}
-
-
-def backend_of(request: Request) -> "Backend":
-    """What the routes stand on."""
-    backend: Backend = request.app.state.backend
-    return backend
+Uid = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+_After = Annotated[Word | None, Query(description="`next` of the page before.")]
+_Names = Annotated[list[Word] | None, Query(max_length=100)]
 
 
 def seen(request: Request, caller: Caller, uid: str) -> IncidentRecord:
-    """One incident, if the caller may see its camera; 404 otherwise: that it exists is nobody else's business."""
+    """One incident, if the caller may see its camera; 404 otherwise: nobody else learns that it exists."""
     incident = backend_of(request).store.incident(uid)
     if not caller.may_see(incident.camera):
         raise HTTPException(404, f"incident {uid!r}: there is none of that uid; see the list of incidents")
     return incident
 
 
-def note(request: Request, caller: Caller, what: str, about: str, **details: object) -> None:
-    """Write into the audit log who did what."""
-    record = AuditRecord(datetime.now(UTC), caller.name, what, about, details)
-    backend_of(request).store.audit(record)
-
-
 @router.get("/incidents", summary="Incidents, newest first")
 def list_incidents(
     request: Request,
     caller: Viewer,
-    camera: Annotated[list[str] | None, Query()] = None,
-    behavior: Annotated[list[str] | None, Query()] = None,
+    camera: _Names = None,
+    behavior: _Names = None,
     answer: Answer | None = None,
     answered: bool | None = None,
     open: bool | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    after: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    after: _After = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> IncidentPage:
     """Filters narrow; `next` leads through what is left, whatever happens meanwhile."""
-    cameras = camera
-    if caller.cameras is not None:
-        cameras = [name for name in (camera or caller.cameras) if name in caller.cameras]
-        if not cameras:
-            return IncidentPage(incidents=[], next=None)
     found = backend_of(request).store.incidents(
-        camera=cameras,
+        camera=_visible(caller, camera),
         behavior=behavior,
         answer=answer,
         answered=answered,
         open=open,
-        since=_aware(since),
-        until=_aware(until),
+        since=since,
+        until=until,
         before=_place(after),
-        limit=limit,
+        limit=limit + 1,  # the one more says whether there is a next page
     )
-    following = f"{found[-1].opened_at.isoformat()},{found[-1].uid}" if len(found) == limit else None
-    return IncidentPage(incidents=[IncidentAnswer.model_validate(row) for row in found], next=following)
+    page = found[:limit]
+    following = _mark(page[-1]) if len(found) > limit else None
+    return IncidentPage(incidents=[IncidentAnswer.model_validate(row) for row in page], next=following)
 
 
 @router.get("/incidents/{uid}", summary="One incident")
-def show_incident(request: Request, caller: Viewer, uid: str) -> IncidentDetail:
+def show_incident(request: Request, caller: Viewer, uid: Uid) -> IncidentDetail:
     """With its changes, what became of telling, and its evidence."""
     incident, store = seen(request, caller, uid), backend_of(request).store
     return IncidentDetail(
@@ -95,43 +80,22 @@ def show_incident(request: Request, caller: Viewer, uid: str) -> IncidentDetail:
     )
 
 
-@router.get("/incidents/{uid}/evidence/{number}", summary="One file", response_class=FileResponse)
-def get_evidence(request: Request, caller: Viewer, uid: str, number: int) -> FileResponse:
-    """The file itself, in parts where asked for, with its SHA-256 as its tag. Looking at it is audited."""
-    seen(request, caller, uid)
-    backend = backend_of(request)
-    files = backend.store.evidence(uid)
-    if not 0 <= number < len(files) or files[number].deleted_at is not None:
-        raise HTTPException(404, f"incident {uid!r} has no file {number}; it may have been deleted by age")
-    record = files[number]
-    path = backend.settings.evidence_folder / record.path
-    if not path.is_file():
-        raise HTTPException(404, f"{record.path}: missing on disk; jikimi evidence verify says more")
-    if "range" not in request.headers:
-        note(request, caller, "viewed evidence", uid, file=str(record.path))
-    headers = {"ETag": f'"{record.sha256}"'}
-    return FileResponse(
-        path, media_type=_MEDIA.get(path.suffix), filename=path.name, headers=headers,
-        content_disposition_type="inline",
-    )  # fmt: skip
-
-
 @router.post("/incidents/{uid}/acknowledge", summary="Say that somebody attends to it")
-def acknowledge(request: Request, caller: Operator, uid: str) -> IncidentAnswer:
+def acknowledge(request: Request, caller: Operator, uid: Uid) -> IncidentAnswer:
     """Ends escalation. The first one counts."""
     seen(request, caller, uid)
-    store = backend_of(request).store
-    if store.acknowledge(uid, at=datetime.now(UTC), by=caller.name):
-        note(request, caller, "acknowledged", uid)
-    return IncidentAnswer.model_validate(store.incident(uid))
+    backend = backend_of(request)
+    if backend.store.acknowledge(uid, at=datetime.now(UTC), by=caller.name):
+        backend.note(caller, "acknowledged", uid)
+    return IncidentAnswer.model_validate(backend.store.incident(uid))
 
 
 @router.put("/incidents/{uid}/answer", summary="Say what it was")
-def answer_incident(request: Request, caller: Operator, uid: str, answer: AnswerRequest) -> IncidentAnswer:
+def answer_incident(request: Request, caller: Operator, uid: Uid, answer: AnswerRequest) -> IncidentAnswer:
     """What Jikimi learns from; a later answer replaces an earlier one, and both stay in the changes."""
     seen(request, caller, uid)
-    store = backend_of(request).store
-    store.answer(
+    backend = backend_of(request)
+    backend.store.answer(
         uid,
         answer=answer.answer,
         at=datetime.now(UTC),
@@ -139,18 +103,25 @@ def answer_incident(request: Request, caller: Operator, uid: str, answer: Answer
         behavior=answer.behavior,
         note=answer.note,
     )
-    note(request, caller, "answered", uid, answer=answer.answer)
-    return IncidentAnswer.model_validate(store.incident(uid))
+    backend.note(caller, "answered", uid, answer=answer.answer)
+    return IncidentAnswer.model_validate(backend.store.incident(uid))
 
 
 @router.put("/incidents/{uid}/lock", summary="Keep its evidence for ever")
-def lock_incident(request: Request, caller: Operator, uid: str, lock: LockRequest) -> IncidentAnswer:
+def lock_incident(request: Request, caller: Operator, uid: Uid, lock: LockRequest) -> IncidentAnswer:
     """Or let it age again."""
     seen(request, caller, uid)
-    store = backend_of(request).store
-    store.lock(uid, locked=lock.locked, at=datetime.now(UTC), by=caller.name)
-    note(request, caller, "locked" if lock.locked else "unlocked", uid)
-    return IncidentAnswer.model_validate(store.incident(uid))
+    backend = backend_of(request)
+    backend.store.lock(uid, locked=lock.locked, at=datetime.now(UTC), by=caller.name)
+    backend.note(caller, "locked" if lock.locked else "unlocked", uid)
+    return IncidentAnswer.model_validate(backend.store.incident(uid))
+
+
+def _visible(caller: Caller, wanted: list[str] | None) -> list[str] | None:
+    """The cameras to look for: those asked for that are the caller's; None: every one."""
+    if caller.cameras is None:
+        return wanted
+    return [name for name in (wanted or caller.cameras) if name in caller.cameras]
 
 
 def _evidence(uid: str, number: int, record: EvidenceRecord) -> EvidenceAnswer:
@@ -169,11 +140,9 @@ def _evidence(uid: str, number: int, record: EvidenceRecord) -> EvidenceAnswer:
     )
 
 
-def _aware(moment: datetime | None) -> datetime | None:
-    """A moment without a zone is UTC."""
-    if moment is None:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+def _mark(last: IncidentRecord) -> str:
+    """Where a page ends. Z and not +00:00: an unencoded + would come back as a space."""
+    return f"{last.opened_at.astimezone(UTC).replace(tzinfo=None).isoformat()}Z,{last.uid}"
 
 
 def _place(after: str | None) -> tuple[datetime, str] | None:
@@ -181,9 +150,9 @@ def _place(after: str | None) -> tuple[datetime, str] | None:
         return None
     when, _, uid = after.partition(",")
     try:
-        moment = _aware(datetime.fromisoformat(when))
-    except (ValueError, OverflowError):
+        moment = datetime.fromisoformat(when)
+    except ValueError:
         moment = None
-    if moment is None or not uid:
+    if moment is None or moment.utcoffset() or not uid:
         raise HTTPException(422, "after: give what `next` of the page before said")
-    return moment, uid
+    return moment.replace(tzinfo=UTC), uid

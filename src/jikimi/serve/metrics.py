@@ -1,7 +1,6 @@
 """`/metrics` for Prometheus: the status and the outbox, read when somebody asks."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -12,7 +11,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from jikimi.serve.backend import is_fresh
 from jikimi.status import BUCKETS_S, CameraStatus, Histogram, SiteStatus
+from jikimi.store.records import OutboxState
 
 _COUNTERS = {
     "pictures": "Pictures decoded.",
@@ -29,10 +30,7 @@ _SECONDS = {"seen_s": "Seconds watched.", "due_s": "Seconds that were to be watc
 
 STATES = ("connecting", "live", "stalled", "backing-off", "disabled")
 
-# How old the status may be before the site counts as down.
-FRESH_S = 3.0
-
-Counts = Mapping[tuple[str, str], int]
+Counts = Mapping[tuple[str, OutboxState], int]
 
 
 class SiteCollector(Collector):
@@ -46,8 +44,7 @@ class SiteCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
         up = GaugeMetricFamily("jikimi_up", "Whether the watching half is alive.")
-        fresh = self._status is not None and self._status.age_s(datetime.now(UTC)) < FRESH_S
-        up.add_metric([], float(fresh))
+        up.add_metric([], float(self._status is not None and is_fresh(self._status)))
         yield up
         yield self._outbox_metric()
         yield _histograms("jikimi_delivery_seconds", "From stored to told.", "target", self._deliveries)

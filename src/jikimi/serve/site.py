@@ -4,27 +4,49 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 
+from jikimi.address import Address
+from jikimi.errors import JikimiError
 from jikimi.hours import holds
 from jikimi.serve.access import Admin, Caller, Operator, Viewer
-from jikimi.serve.answers import AuditAnswer, CoverageAnswer, FaultAnswer, ShiftCoverage, TryAnswer
-from jikimi.serve.incidents import backend_of, note
-from jikimi.settings import Shift
-from jikimi.status import SiteStatus
+from jikimi.serve.answers import (
+    AuditAnswer,
+    CoverageAnswer,
+    FaultAnswer,
+    Moment,
+    ShiftCoverage,
+    StatusAnswer,
+    TryAnswer,
+    Word,
+    status_answer,
+)
+from jikimi.serve.aside import aside_within
+from jikimi.serve.backend import backend_of, is_fresh
+from jikimi.serve.limits import TRY_LIMIT_S, count_try
+from jikimi.serve.probes import blind
+from jikimi.serve.shown import veiled
+from jikimi.settings import Shift, Target
 from jikimi.store import CoverageRecord
 
 router = APIRouter(tags=["site"])
 
+# What both kinds of database number rows with at most.
+_LARGEST_ID = 2**63 - 1
+
 
 @router.get("/status", summary="The site now")
-def show_status(request: Request, caller: Viewer) -> SiteStatus:
-    """Every camera that the caller may see, and the site's own faults."""
+def show_status(request: Request, caller: Viewer) -> StatusAnswer:
+    """Every camera that the caller may see, and the site itself for callers who may see all of them."""
     status = backend_of(request).status()
     if status is None:
-        raise HTTPException(503, "the site has not started yet; look again in a moment")
+        raise HTTPException(503, "the site has not started yet; look again in a moment", {"Retry-After": "2"})
     cameras = [camera for camera in status.cameras if caller.may_see(camera.name)]
-    return status.model_copy(update={"cameras": cameras, "pids": {}})
+    fresh, whole = is_fresh(status), caller.cameras is None
+    seen = status.model_copy(update={"cameras": cameras})
+    watching = status.watching if whole else status.detector == "running" and not blind(seen)
+    age_s = status.age_s(datetime.now(UTC))
+    return status_answer(status, cameras=cameras, age_s=age_s, watching=fresh and watching, whole=whole)
 
 
 @router.get("/faults", summary="Faults, newest first")
@@ -32,14 +54,13 @@ def list_faults(
     request: Request,
     caller: Viewer,
     open: bool | None = None,
-    camera: str | None = None,
-    since: datetime | None = None,
+    camera: Word | None = None,
+    since: Moment | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[FaultAnswer]:
-    """What keeps cameras, or the site (camera ""), from watching."""
-    moment = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
+    """What keeps cameras, or the site (camera "", for callers who may see all), from watching."""
     wanted = _cameras(caller, camera)
-    found = backend_of(request).store.faults(camera=wanted, open=open, since=moment, limit=limit)
+    found = backend_of(request).store.faults(camera=wanted, open=open, since=since, limit=limit)
     return [FaultAnswer.model_validate(row) for row in found]
 
 
@@ -48,7 +69,7 @@ def list_coverage(
     request: Request,
     caller: Viewer,
     hours: Annotated[int, Query(ge=1, le=24 * 90)] = 24,
-    camera: str | None = None,
+    camera: Word | None = None,
 ) -> list[CoverageAnswer]:
     """Of the last hours."""
     return [CoverageAnswer.model_validate(row) for row in _coverage(request, caller, hours, camera)]
@@ -64,25 +85,43 @@ def list_shifts(
     return by_shift(rows, settings.shifts, local=lambda moment: moment.astimezone(settings.zone()))
 
 
-@router.post("/targets/{name}/try", summary="Send a test alert")
-def try_target(request: Request, caller: Operator, name: str) -> TryAnswer:
-    """Arrives at the target marked as a test → seconds it took."""
+def _tried(request: Request, caller: Operator, name: Annotated[Word, Path()]) -> Target:
+    """The target to try; the try is counted and noted."""
     backend = backend_of(request)
     found = [target for target in backend.settings.targets if target.name == name]
     if not found:
         raise HTTPException(404, f"target {name!r}: there is none of that name in jikimi.toml")
-    note(request, caller, "tried target", name)
-    return TryAnswer(seconds=backend.try_target(found[0]))
+    count_try(request, caller)
+    backend.note(caller, "tried target", name)
+    return found[0]
+
+
+@router.post("/targets/{name}/try", summary="Send a test alert")
+async def try_target(
+    request: Request, _caller: Operator, target: Annotated[Target, Depends(_tried)]
+) -> TryAnswer:
+    """Arrives at the target marked as a test → seconds it took. 502: it did not arrive."""
+    backend = backend_of(request)
+    try:
+        return TryAnswer(seconds=await aside_within(lambda: backend.try_target(target), TRY_LIMIT_S))
+    except JikimiError as error:
+        url = target.url.get_secret_value()
+        words = str(error).replace(url, str(Address(url)))
+        raise HTTPException(502, veiled(words)) from None
+    except TimeoutError:
+        raise HTTPException(503, "the target is not tried in time; try again", {"Retry-After": "5"}) from None
 
 
 @router.get("/audit", summary="Who did what, newest first")
 def list_audit(
     request: Request,
     caller: Admin,
-    before: int | None = None,
+    before: Annotated[int | None, Query(ge=0, le=_LARGEST_ID)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[AuditAnswer]:
-    """`before` continues below an entry's id."""
+    """`before` continues below an entry's id. For admins of every camera: it tells of all of them."""
+    if caller.cameras is not None:
+        raise HTTPException(403, f"{caller.name} may see some cameras; this tells of all of them")
     found = backend_of(request).store.audit_trail(limit=limit, before=before)
     return [AuditAnswer.model_validate(row) for row in found]
 

@@ -1,12 +1,14 @@
 """One camera's pictures → questions to the detector → its incidents, view by view.
 
 Times are monotonic seconds. Each attempt to read the camera puts its stream on them where its first picture
-came, so that time runs on over a lost connection and a gap is as long as it was.
+came, so that time runs on over a lost connection and a gap is as long as it was. A stream's clock that runs
+fast or slow is followed: a minute off after a day, time would jump back with the next connection, and what
+rests for ten seconds after an incident would rest for that minute.
 """
 
 import uuid
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from jikimi.bundle import Card
@@ -38,6 +40,11 @@ def camera_rule(card: Card, settings: CameraSettings) -> Rule:
             f"camera {settings.name!r}: behaviors is empty; name some, or set enabled = false"
         )
     return replace(card.rule, theta_on={key: settings.theta_on.get(key, known[key]) for key in asked})
+
+
+# How fast a stream's clock is followed, seconds a second: ten times the drift that cameras have (1000 ppm for
+# those that count 30 pictures for 29.97), and slow against pictures that come late and then all at once.
+_FOLLOW = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +83,27 @@ class Looking:
 
     def question(self, tick: Tick) -> Question:
         """What to ask about a picture: each view, fitted, at the moments that it answers."""
-        if self.zero_s is None:
-            self.zero_s = tick.arrived_s - tick.frame.t_s
-        moments_s = tuple(self.zero_s + k / self.card.rate_hz for k in self._ticks(tick))
+        ticks, zero_s = self._ticks(tick), self._follow(tick)
+        moments_s = tuple(zero_s + k / self.card.rate_hz for k in ticks)
         views = self.regions.views(tick.frame.image_HWC)
         looks = [Look(v, moments_s, self.card.preprocess.fit(image)) for v, image in views.items()]
         return Question(looks, tick.arrived_s)
 
+    def _follow(self, tick: Tick) -> float:
+        """Where the stream's zero lies now."""
+        seen_s = tick.arrived_s - tick.frame.t_s
+        if self.zero_s is None or self._is_gap(tick):
+            self.zero_s = seen_s
+        most_s = _FOLLOW * tick.count / self.card.rate_hz
+        self.zero_s += min(most_s, max(-most_s, seen_s - self.zero_s))
+        return self.zero_s
+
+    def _is_gap(self, tick: Tick) -> bool:
+        return tick.count / self.card.rate_hz > self.card.rule.max_gap_s
+
     def _ticks(self, tick: Tick) -> Sequence[int]:
         last = tick.first + tick.count - 1
-        gap = tick.count / self.card.rate_hz > self.card.rule.max_gap_s
-        return [last] if gap else range(tick.first, last + 1)
+        return [last] if self._is_gap(tick) else range(tick.first, last + 1)
 
 
 @dataclass(slots=True)
@@ -122,6 +139,12 @@ class Judging:
         """Close what is open: watching stops, or the camera rests."""
         for view, tracker in self._trackers.items():
             yield from self._changes(view, tracker.finish(now_s), now_s)
+
+    def forget(self, uids: Collection[str]) -> None:
+        """Begin anew where these are open, as if nothing had been seen: what still happens opens again."""
+        for view in [view for view, uid in self._uids.items() if uid in uids]:
+            del self._uids[view]
+            self._trackers[view] = IncidentTracker(self.card.keys, self.rule)
 
     def _take(self, view: str, t_s: float, row: Floats, arrived_s: float) -> Iterator[Change]:
         self.scores[view] = dict(zip(self.card.keys, map(float, row), strict=True))

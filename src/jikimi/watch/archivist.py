@@ -3,7 +3,6 @@
 A thread of its own, fed by the site: neither watching nor alerting waits for a disk.
 """
 
-import errno
 import logging
 import queue
 import shutil
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+
+import psutil
 
 from jikimi.archive import EvidenceKind, Limits, Manifest, Record, Swept, sweep
 from jikimi.errors import JikimiError, NotFoundError, StoreError
@@ -33,8 +34,21 @@ HEAD = "evidence-head"
 
 SWEEP_EVERY_S = 60.0
 
-# Below this much free space evidence is about to fail, whatever may still be deleted.
-_NEARLY_FULL_BYTES = 200 << 20
+# A manifest of years takes seconds to read: all of it is looked at this often, and where room runs out.
+_FULL_SWEEP = 10
+
+# Cameras of an earlier run finish their files for some seconds after it (child.py): looked for again then.
+_ORPHANS_S = 15.0
+
+# Where a disk refuses, a file is tried again with each sweep, this often; then at the next start.
+_TRIES = 10
+
+# Below this much free space evidence is about to fail, whatever may still be deleted; with less wanted free,
+# that, and below the last nothing can be written.
+_NEARLY_FULL_BYTES, _LEAST_BYTES = 200 << 20, 1 << 20
+
+# A file that was changed this long ago is finished, and whoever finished it had the time to tell.
+_SETTLED_S = 5.0
 
 _GB = 1_000_000_000
 _ENDINGS: Mapping[str, EvidenceKind] = {".strip.jpg": "strip", ".still.jpg": "still", ".mp4": "video"}
@@ -52,9 +66,15 @@ class Archivist:
     scribe: Scribe
     sweep_every_s: float = SWEEP_EVERY_S
     evidence_bytes: int = field(default=0, init=False)
+    orphans_s: float = _ORPHANS_S
     _files: "queue.Queue[tuple[CameraSettings, EvidenceKept] | None]" = field(
         default_factory=queue.Queue, init=False
     )
+    _again: list[tuple[CameraSettings, EvidenceKept, int]] = field(default_factory=list, init=False)
+    _mine: set[str] = field(default_factory=set, init=False)
+    _passes: int = field(default=0, init=False)
+    _begun: bool = field(default=False, init=False)
+    _sweeps: int = field(default=0, init=False)
     _troubles: deque[Trouble] = field(default_factory=deque, init=False)
     _on: set[str] = field(default_factory=set, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
@@ -71,6 +91,7 @@ class Archivist:
 
     def put(self, camera: CameraSettings, kept: EvidenceKept) -> None:
         """Archive this file."""
+        self._mine.add(kept.uid)
         self._files.put((camera, kept))
 
     def troubles(self) -> list[Trouble]:
@@ -87,56 +108,85 @@ class Archivist:
             self._thread.join(patience_s)
 
     def _run(self) -> None:
-        self._guarded(self._take_over)
-        swept_at = float("-inf")
+        swept_at = looked_at = float("-inf")
         while True:
-            if time.monotonic() - swept_at >= self.sweep_every_s:
-                self._guarded(self._sweep)
-                swept_at = time.monotonic()
+            now = time.monotonic()
+            if self._passes < 2 and now - looked_at >= self.orphans_s:
+                looked_at = now
+                self._passes += self._guarded(self._take_over)
+            if now - swept_at >= self.sweep_every_s:
+                swept_at = now
+                self._guarded(self._tend)
             try:
-                item = self._files.get(timeout=self.sweep_every_s)
+                item = self._files.get(timeout=min(self.sweep_every_s, self.orphans_s))
             except queue.Empty:
                 continue
             if item is None:
                 return
-            camera, kept = item
-            self._guarded(partial(self._archive, camera, kept))
+            self._take(*item)
 
-    def _guarded(self, step: Callable[[], None]) -> None:
-        """Do something with the disk; what goes wrong is a fault of the site, and the thread goes on."""
+    def _take(self, camera: CameraSettings, kept: EvidenceKept, tries: int = 1) -> None:
+        if not self._guarded(partial(self._archive, camera, kept)) and tries < _TRIES:
+            self._again.append((camera, kept, tries + 1))
+
+    def _guarded(self, step: Callable[[], None]) -> bool:
+        """Do something with the disk → whether it went well; if not, it is a fault of the site.
+
+        Nothing may end this thread: evidence and the disk's room depend on it.
+        """
         try:
             step()
+            return True
         except (JikimiError, OSError) as error:
             words = str(error) if isinstance(error, JikimiError) else f"{self.folder}: {error.strerror}"
             log.error("%s", words)
-            self._set("evidence", True, words)
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                self._say_full()
+        except Exception as error:
+            words = f"{self.folder}: archiving failed: {type(error).__name__}: {error}"
+            log.error("%s", words, exc_info=True)
+        self._set("evidence", True, words)
+        if not self._has_space():
+            self._say_full()
+        return False
 
     def _take_over(self) -> None:
         """Archive what a run that was killed had not: unfinished files, and finished ones nobody entered."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        cameras = {safe_name(camera.name): camera for camera in self._cameras()}
         for path in recover(self.folder):
             log.warning("%s: finished after the process that wrote it had died", path.name)
         listed = Manifest(self.folder).listed()
-        cameras = {safe_name(camera.name): camera for camera in self.settings.cameras}
+        settled, self._begun = not self._begun, True
         for path in sorted(self.folder.rglob("*")):
-            relative = path.relative_to(self.folder).as_posix()
             uid, kind = uid_of(path), _kind(path)
-            if relative in listed or uid is None or kind is None or not path.is_file():
-                continue
-            camera = cameras.get(path.parent.name)
-            kept = EvidenceKept(
-                uid, kind, path, problem="the process that wrote it died; found at the next start"
-            )
-            self._enter(kept, camera.name if camera is not None else path.parent.name)
+            if _is_dead(path):
+                path.unlink(missing_ok=True)
+            elif (
+                uid is not None
+                and kind is not None
+                and path.relative_to(self.folder).as_posix() not in listed
+                and uid not in self._mine
+                and path.is_file()
+                and (settled or abs(time.time() - path.stat().st_mtime) > _SETTLED_S)
+            ):
+                kept = EvidenceKept(uid, kind, path, problem="the process that wrote it died; found later")
+                camera = cameras.get(path.parent.name)
+                self._guarded(partial(self._keep, camera, kept, path.parent.name))
         self._enter_lost(Manifest(self.folder).listed())
+
+    def _cameras(self) -> list[CameraSettings]:
+        """All there are: what a camera's masks hide stays hidden. Raises StoreError."""
+        return [*(stored.settings for stored in self.store.cameras()), *self.settings.cameras]
 
     def _enter_lost(self, listed: Mapping[str, Record]) -> None:
         """Enter into the store what is in the manifest alone."""
+        known: dict[str, set[str]] = {}
         for record in listed.values():
             if record.kind and record.incident:
-                self._store(_evidence(record, EvidenceKept(record.incident, record.kind, None)))
+                if record.incident not in known:
+                    stored = self.store.evidence(record.incident)
+                    known[record.incident] = {one.path.as_posix() for one in stored}
+                if record.path not in known[record.incident]:
+                    self._store(_evidence(record, EvidenceKept(record.incident, record.kind, None)))
 
     def _archive(self, camera: CameraSettings, kept: EvidenceKept) -> None:
         if kept.path is None or kept.problem:
@@ -145,16 +195,26 @@ class Archivist:
                 self._sweep()
         if kept.path is None:
             return
-        hidden = [mask.polygon for mask in camera.masks if mask.kind == "blacken"]
-        if hidden and kept.kind == "video":
-            blacken(kept.path, hidden)
-        self._enter(kept, camera.name)
-        if kept.kind == "video":
-            out = kept.path.with_name(kept.path.name.removesuffix(".mp4") + ".still.jpg")
-            still(kept.path, max(0.0, -kept.start_s), out)
-            self._enter(EvidenceKept(kept.uid, "still", out), camera.name)
+        self._keep(camera, kept, camera.name)
         if not kept.problem:
             self._set("evidence", False, "")
+
+    def _keep(self, camera: CameraSettings | None, kept: EvidenceKept, name: str) -> None:
+        """Blacken what must not be seen, enter the file, give it a still."""
+        assert kept.path is not None
+        masks = camera.masks if camera is not None else ()
+        hidden = [mask.polygon for mask in masks if mask.kind == "blacken"]
+        if hidden and kept.kind == "video":
+            blacken(kept.path, hidden)
+        name = camera.name if camera is not None else name
+        self._enter(kept, name)
+        if kept.kind == "video":
+            self._guarded(partial(self._keep_still, kept.path, kept, name))
+
+    def _keep_still(self, path: Path, kept: EvidenceKept, camera: str) -> None:
+        out = path.with_name(path.name.removesuffix(".mp4") + ".still.jpg")
+        still(path, max(0.0, -kept.start_s), out)
+        self._enter(EvidenceKept(kept.uid, "still", out), camera)
 
     def _enter(self, kept: EvidenceKept, camera: str) -> None:
         assert kept.path is not None
@@ -173,7 +233,24 @@ class Archivist:
         self.scribe.put(Action(write))
 
     def _has_room(self) -> bool:
-        return shutil.disk_usage(self.folder).free > self.settings.evidence.min_free_gb * _GB
+        """Whether nothing need be deleted."""
+        limits = self.settings.evidence
+        free = shutil.disk_usage(self.folder).free
+        return free > limits.min_free_gb * _GB and self.evidence_bytes <= limits.max_gb * _GB
+
+    def _has_space(self) -> bool:
+        """Whether something can still be written."""
+        wanted = min(_NEARLY_FULL_BYTES, max(_LEAST_BYTES, self.settings.evidence.min_free_gb * _GB))
+        return not self.folder.exists() or shutil.disk_usage(self.folder).free >= wanted
+
+    def _tend(self) -> None:
+        """Sweep where that is due, and try again what the disk has refused."""
+        if self._sweeps % _FULL_SWEEP == 0 or self._on or not self._has_room():
+            self._sweep()
+        self._sweeps += 1
+        again, self._again = self._again, []
+        for camera, kept, tries in again:
+            self._take(camera, kept, tries)
 
     def _sweep(self) -> None:
         """Delete what is too old or too much, oldest first, locked never; say when that does not help."""
@@ -187,8 +264,7 @@ class Archivist:
         self._forget(swept)
         files = Manifest(self.folder).listed().values()
         self.evidence_bytes = sum(record.size_bytes for record in files)
-        free = shutil.disk_usage(self.folder).free
-        if free < min(_NEARLY_FULL_BYTES, limits.min_free_gb * _GB) or (not self._has_room() and not files):
+        if not self._has_space() or (not self._has_room() and not files):
             self._say_full()
         else:
             self._set("disk-full", False, "")
@@ -208,15 +284,10 @@ class Archivist:
             log.error("%s", problem)
         if swept.deleted:
             log.info("retention: %d files, %.1f MB", len(swept.deleted), swept.freed_bytes / 1e6)
-            paths = [Path(path) for path in swept.deleted]
+            for path in swept.deleted:
+                self.scribe.put(Action(partial(_note_deleted, Path(path), at=now)))
             head = Manifest(self.folder).head()
-
-            def write(store: Store) -> None:
-                for path in paths:
-                    store.evidence_deleted(path, at=now)
-                store.set_meta(HEAD, head)
-
-            self.scribe.put(Action(write))
+            self.scribe.put(Action(lambda store: store.set_meta(HEAD, head)))
 
     def _say_full(self) -> None:
         words = (
@@ -231,7 +302,24 @@ class Archivist:
             self._troubles.append((kind, on, words))
 
 
+def _note_deleted(path: Path, store: Store, *, at: datetime) -> None:
+    try:
+        store.evidence_deleted(path, at=at)
+    except NotFoundError:
+        log.warning("%s: was deleted, and the store did not know it", path)
+
+
+def _is_dead(path: Path) -> bool:
+    """Whether this is what a process that has died had begun: `.NAME.PID.tmp`."""
+    words = path.name.split(".")
+    if not (path.name.startswith(".") and words[-1] == "tmp" and words[-2].isdecimal()):
+        return False
+    return not psutil.pid_exists(int(words[-2]))
+
+
 def _kind(path: Path) -> EvidenceKind | None:
+    if path.name.startswith("."):
+        return None
     return next((kind for ending, kind in _ENDINGS.items() if path.name.endswith(ending)), None)
 
 

@@ -7,7 +7,9 @@ started again: at once the first time, later and later when it keeps dying.
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -28,6 +30,13 @@ SILENT_S = 1.5
 
 # Loading code and a model on a busy machine.
 START_S = 30.0
+
+# Time in which the parent itself did not look (it was stopped, or starved) is no silence of the child's: of
+# each look this much counts.
+_LOOK_S = 0.5
+
+# What is killed is gone within milliseconds, or waits for a disk that hangs: nobody waits for that with it.
+_KILL_S = 0.2
 
 # A child that lived this long was well: its next death is met at once again.
 _WELL_S = 30.0
@@ -104,7 +113,8 @@ class _ForkedProcess:
     def kill(self) -> None:
         if self.exit_code() is None:
             self.process.kill()  # also ends what is stopped
-            self.process.join(2.0)
+            self.process.join(_KILL_S)
+            self.exit_code()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +147,71 @@ class _Started:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(2.0)
         # Apart from this process: the orphans end even when this one ends first.
         command = f"(sleep {_ORPHANS_S}; kill -KILL -- -{self.process.pid}) >/dev/null 2>&1 &"
-        subprocess.run(["/bin/sh", "-c", command], check=False, start_new_session=True)
+        try:
+            self.process.wait(_KILL_S)
+        except subprocess.TimeoutExpired:
+            log.warning("process %d does not die: it waits for a disk", self.process.pid)
+        try:
+            subprocess.run(["/bin/sh", "-c", command], check=False, start_new_session=True)
+        except OSError as error:
+            log.error("what process %d left behind is not ended: %s", self.process.pid, error.strerror)
+
+
+# As `multiprocessing.Connection` frames what it sends (below 2 GiB).
+_LENGTH = struct.Struct("!i")
+
+# A child that sends without end must not hold up the parent: so much is read at a time.
+_MOST_BYTES = 4 << 20
+
+
+@dataclass(slots=True)
+class _Inbox:
+    """Messages from a pipe's end, never waiting: `Connection.recv` would, for who stops in mid-message.
+
+    `gone`: the other end has closed. `garbled` says what came that is no message.
+    """
+
+    pipe: Connection
+    gone: bool = field(default=False, init=False)
+    garbled: str = field(default="", init=False)
+    _bytes: bytearray = field(default_factory=bytearray, init=False)
+
+    def receive(self) -> list[Any]:
+        """What has come whole since the last call."""
+        taken = 0
+        try:
+            while taken < _MOST_BYTES and self.pipe.poll():
+                piece = os.read(self.pipe.fileno(), 1 << 16)
+                if not piece:
+                    self.gone = True
+                    break
+                self._bytes += piece
+                taken += len(piece)
+        except OSError:
+            self.gone = True
+        return self._whole()
+
+    def _whole(self) -> list[Any]:
+        messages: list[Any] = []
+        while not self.garbled and len(self._bytes) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._bytes)
+            end = _LENGTH.size + length
+            if not 0 < length <= _MOST_BYTES:
+                self.garbled = f"{length} bytes"
+            elif len(self._bytes) < end:
+                break
+            else:
+                self._unpickle(messages, bytes(self._bytes[_LENGTH.size : end]))
+                del self._bytes[:end]
+        return messages
+
+    def _unpickle(self, messages: list[Any], message: bytes) -> None:
+        try:
+            messages.append(pickle.loads(message))
+        except Exception as error:  # noqa: BLE001 - whatever a broken child says raises whatever
+            self.garbled = f"{type(error).__name__}: {error}"
 
 
 @dataclass(slots=True)
@@ -160,6 +231,9 @@ class Child:
     pipe: Connection | None = field(default=None, init=False)
     beat_at: float | None = field(default=None, init=False)
     _process: Running | None = field(default=None, init=False)
+    _inbox: _Inbox | None = field(default=None, init=False)
+    _polled_at: float = field(default=0.0, init=False)
+    _quiet_s: float = field(default=0.0, init=False)
     _started_at: float = field(default=0.0, init=False)
     _due_at: float = field(default=0.0, init=False)
     _pause_s: float = field(default=0.0, init=False)
@@ -176,18 +250,21 @@ class Child:
 
     def poll(self) -> list[Any]:
         """Return what the child has sent since the last call, and start it again where it is lost."""
-        if self._process is None:
+        if self._process is None or self._inbox is None:
             if self.clock() >= self._due_at:
                 self._start()
             return []
         code = self._process.exit_code()  # before the pipe is read: what it said last is not lost
-        messages, gone = self._received()
+        messages = self._received()
         now = self.clock()
-        silent_s = now - (self.beat_at if self.beat_at is not None else self._started_at)
-        if code is not None or gone:
-            self._lost(f"ended {_how(code)}")
-        elif silent_s > (self.silent_s if self.beat_at is not None else self.start_s):
-            self._lost(f"gave no sign of life for {silent_s:.1f} s")
+        self._quiet_s += min(now - self._polled_at, _LOOK_S)
+        self._polled_at = now
+        if code is not None or self._inbox.gone:
+            self._lost(f"ended {self._how(code)}")
+        elif self._inbox.garbled:
+            self._lost(f"sent what is no message ({self._inbox.garbled})")
+        elif self._quiet_s > (self.silent_s if self.beat_at is not None else self.start_s):
+            self._lost(f"gave no sign of life for {self._quiet_s:.1f} s")
         return messages
 
     def tell(self, message: Any) -> bool:
@@ -196,18 +273,17 @@ class Child:
 
     def let_go(self, patience_s: float) -> list[Any]:
         """Close the pipe, which asks the child to end → what it still said; kill it after `patience_s`."""
-        if self._process is None or self.pipe is None:
+        if self._process is None or self.pipe is None or self._inbox is None:
             return []
         self.tell(None)
         messages: list[Any] = []
         until = self.clock() + patience_s
-        gone = False
-        while not gone and (left := until - self.clock()) > 0:
+        over = False
+        while not over and (left := until - self.clock()) > 0:
             self.pipe.poll(min(left, 0.1))
             code = self._process.exit_code()
-            more, gone = self._received()
-            messages += more
-            gone = gone or code is not None
+            messages += self._received()
+            over = code is not None or self._inbox.gone or bool(self._inbox.garbled)
         self.kill()
         return messages
 
@@ -217,30 +293,45 @@ class Child:
             self._process.kill()
         if self.pipe is not None:
             self.pipe.close()
-        self._process, self.pipe, self.beat_at = None, None, None
+        self._process, self.pipe, self._inbox, self.beat_at = None, None, None, None
 
     def _start(self) -> None:
-        ours, theirs = multiprocessing.Pipe()
         try:
-            self._process = self.launch(theirs)
-        finally:
-            theirs.close()
-        self.pipe, self._started_at, self.beat_at = ours, self.clock(), None
+            ours, theirs = multiprocessing.Pipe()
+            try:
+                self._process = self.launch(theirs)
+            except BaseException:
+                ours.close()
+                raise
+            finally:
+                theirs.close()
+        except (OSError, EOFError) as error:  # no memory, no process or file left; the fork server has died
+            self._started_at = self.clock()
+            self._lost(f"cannot be started: {error}")
+            return
+        self.pipe, self._inbox, self.beat_at = ours, _Inbox(ours), None
+        self._started_at = self._polled_at = self.clock()
+        self._quiet_s = 0.0
 
-    def _received(self) -> tuple[list[Any], bool]:
+    def _received(self) -> list[Any]:
+        assert self._inbox is not None
         messages: list[Any] = []
-        assert self.pipe is not None
-        try:
-            while self.pipe.poll():
-                message = self.pipe.recv()
-                if isinstance(message, Beat):
-                    self.beat_at = self.clock()
-                    message = message.news
-                if message is not None:
-                    messages.append(message)
-        except (EOFError, OSError):
-            return messages, True
-        return messages, False
+        for message in self._inbox.receive():
+            if isinstance(message, Beat):
+                self.beat_at = self._polled_at = self.clock()
+                self._quiet_s = 0.0
+                message = message.news
+            if message is not None:
+                messages.append(message)
+        return messages
+
+    def _how(self, code: int | None) -> str:
+        """How it ended. Its connection goes first, its exit code follows a moment later."""
+        if code is None and self._process is not None:
+            self._process.kill()
+            code = self._process.exit_code()
+            code = None if code == -signal.SIGKILL else code
+        return _how(code)
 
     def _lost(self, why: str) -> None:
         lived_s = self.clock() - self._started_at

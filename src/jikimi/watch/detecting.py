@@ -17,7 +17,7 @@ import numpy as np
 
 from jikimi import selftest
 from jikimi.bundle import Bundle, Card, load_bundle
-from jikimi.errors import InferenceError, JikimiError
+from jikimi.errors import BundleError, InferenceError, JikimiError
 from jikimi.frame import Floats, Frame
 from jikimi.status import Histogram
 from jikimi.watch.child import BEAT_S, Beat, send
@@ -37,13 +37,17 @@ Ask = tuple["_Peer", list[Look]]
 
 @dataclass(frozen=True, slots=True)
 class DetectorConfig:
-    """What the detector's process is given. `self_test_s` is shorter only in tests."""
+    """What the detector's process is given. `self_test_s` is shorter only in tests.
+
+    `card` is the one that cameras read scores by: another file under the same name would be misread.
+    """
 
     bundle: Path
     socket: Path
     threads: int = 0
     batch_wait_s: float = 0.02
     self_test_s: float = SELF_TEST_S
+    card: Card | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,14 @@ class _Peer:
 
 
 def run_detector(pipe: Connection, config: DetectorConfig) -> None:
-    """The process: load, test, answer until the pipe's other end has gone."""
+    """The process: load, test, answer until the pipe's other end has gone.
+
+    Raises:
+        JikimiError: the bundle is damaged, not the one that cameras know, or fails its test.
+    """
     bundle = load_bundle(config.bundle, threads=config.threads)
+    if config.card is not None and bundle.card != config.card:
+        raise BundleError(f"bundle {config.bundle}: it was replaced while watching; restart jikimi")
     expected = selftest.answer(bundle)
     selftest.check(bundle, expected=expected)
     config.socket.unlink(missing_ok=True)
@@ -132,7 +142,8 @@ class DetectorServer:
     def _parent_has_gone(self) -> bool:
         try:
             while self.pipe.poll():
-                self.pipe.recv()
+                if self.pipe.recv() is None:
+                    return True
         except (EOFError, OSError):
             return True
         return False
@@ -142,7 +153,7 @@ class DetectorServer:
             return
         self._test_at = self.clock() + self.config.self_test_s
         try:
-            selftest.check(self.bundle, expected=self.expected)
+            selftest.check(_Beating(self.bundle, self._beat), expected=self.expected)
             self._problem = ""
         except InferenceError as error:
             log.error("%s", error)
@@ -184,11 +195,20 @@ class DetectorServer:
             if messages is None:
                 self._drop(peer)
                 return []
-            return [unpack_looks(message) for message in messages]
+            return [self._fitting(unpack_looks(message)) for message in messages]
         except InferenceError as error:
             log.error("%s", error)
             self._drop(peer)
             return []
+
+    def _fitting(self, looks: list[Look]) -> list[Look]:
+        """The looks, where all are as the model takes them: one that is not would fail the run of all."""
+        size = self.bundle.card.preprocess
+        fitting = (size.height_px, size.width_px, size.channels)
+        for look in looks:
+            if look.fitted_HWC.shape != fitting:
+                raise InferenceError(f"a camera sent a picture {look.fitted_HWC.shape}, not {fitting}")
+        return looks
 
     def _drop(self, peer: _Peer) -> None:
         self._selector.unregister(peer.socket)
@@ -215,6 +235,30 @@ class DetectorServer:
         except OSError as error:
             log.warning("a camera does not take its verdict: %s", error)
             self._drop(peer)
+
+
+@dataclass(slots=True)
+class _Beating:
+    """A bundle that beats between the pictures of its self-test: on a slow machine all take over a second."""
+
+    bundle: Bundle
+    beat: Callable[[], None]
+    card: Card = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.card = self.bundle.card
+
+    def encode(self, pictures_NCHW: Floats, /) -> Floats:
+        """Features, float32 (N, D), of pictures (N, depth, H, W), one after the other."""
+        features = []
+        for picture_1CHW in np.split(pictures_NCHW, len(pictures_NCHW)):
+            self.beat()
+            features.append(self.bundle.encode(picture_1CHW))
+        return np.concatenate(features)
+
+    def classify(self, windows_NTD: Floats, /) -> Floats:
+        """Logits, float32 (N, C), of windows (N, T, D)."""
+        return self.bundle.classify(windows_NTD)
 
 
 def score(

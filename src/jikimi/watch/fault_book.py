@@ -49,7 +49,7 @@ class FaultBook:
         fault = self._open.pop((camera, kind), None)
         if fault is None:
             return
-        at = self.now()
+        at = max(self.now(), fault.began_at)  # the clock may have been put back
         ended = FaultRecord(fault.uid, camera, kind, fault.message, fault.began_at, at)
         notices = notices_for_fault(ended, "closed", self.targets, self.plant)
 

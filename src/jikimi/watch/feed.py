@@ -16,8 +16,8 @@ from jikimi.address import redact_text
 from jikimi.errors import VideoError
 from jikimi.status import CameraState
 from jikimi.video import Decoder, Packet
-from jikimi.watch.camera import CameraReader, Tick, View
-from jikimi.watch.reconnect import Backoff, Knocker
+from jikimi.watch.camera import CameraReader, Tick, View, _Pace
+from jikimi.watch.reconnect import LONGEST_S, Backoff, Knocker
 from jikimi.watch.sources import Camera
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,13 @@ HANGS_S = 2.0
 OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 2.0
 
+# A stream that lived this long was well; one that breaks off sooner is given a pause, or a camera that throws
+# its visitors out would be opened ten times a second.
+_WELL_S = 5.0
+
+# A door that looks closed may only be slow to answer (a camera behind a radio link): it is tried anyway.
+_ANYWAY_S = LONGEST_S
+
 # Readers left behind at the same time; more, and something in native code never ends.
 _LEFT_BEHIND = 4
 
@@ -43,17 +50,21 @@ class PacketReader(CameraReader):
     """Reads packets for evidence alone: nothing is decoded, and `ticks` yields nothing until it ends."""
 
     def _read(self, packets: Iterator[Packet], decoder: Decoder) -> Iterator[Tick]:
+        pace = _Pace(self.stop) if self._is_paced() else None
+        begun = False
         for packet in packets:
             if self.stop.is_set():
                 return
-            arrived_s = time.monotonic()
+            arrived_s = pace.wait(packet) if pace is not None else time.monotonic()
+            self.timeline.arrived_s = arrived_s
+            begun = begun or packet.is_keyframe  # what comes before cannot be kept: time begins there
             stamp = packet.dts if packet.dts is not None else packet.pts
-            if stamp is not None and packet.time_base is not None:
+            if begun and stamp is not None and packet.time_base is not None:
                 self.last_t_s = decoder.clock.stream_time(float(stamp * packet.time_base))
                 self.timeline.note(arrived_s, self.last_t_s)
             if self.recorder is not None and packet.size:
                 self.recorder.feed(packet)
-        if not self.stop.is_set():
+        if not self.stop.is_set() and self.camera.live:
             self.problem = f"{self.camera.address}: the camera ended the stream"
         yield from ()
 
@@ -79,6 +90,10 @@ class Feed:
     _knocker: Knocker | None = field(default=None, init=False)
     _due_at: float = field(default=0.0, init=False)
     _began_at: float = field(default=0.0, init=False)
+    _live_at: float = field(default=0.0, init=False)
+    _lost_at: float = field(default=0.0, init=False)
+    _decoding: tuple[float | None, float] = field(default=(None, 0.0), init=False)
+    _arrived: tuple[float | None, float] = field(default=(None, 0.0), init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
     _left: list[threading.Thread] = field(default_factory=list, init=False)
 
@@ -92,18 +107,20 @@ class Feed:
         if self.reader is None:
             return self._maybe_connect(now)
         reader = self.reader
-        if reader.decoding_since is not None and now - reader.decoding_since > HANGS_S:
+        if self._hangs(reader, now):
             raise HangingError(f"{self.camera.address}: decoding one packet takes over {HANGS_S:g} s")
         if self._thread is not None and not self._thread.is_alive():
             return self._ended(reader, now)
-        arrived_s = reader.timeline.arrived_s
-        if arrived_s is None:
+        if reader.timeline.arrived_s != self._arrived[0]:
+            self._arrived = reader.timeline.arrived_s, now
+        if self._arrived[0] is None:
             if now - self._began_at > OPEN_TIMEOUT_S:
                 return self._given_up(reader, now, f"no picture within {OPEN_TIMEOUT_S:g} s of connecting")
-        elif now - arrived_s > STALLED_S:
+        elif now - self._arrived[1] > STALLED_S:
             return self._given_up(reader, now, f"no packet for {STALLED_S:g} s")
         elif self.state != "live":
             self.state, self.why = "live", ""
+            self._live_at = now
             self._backoff.succeeded()
         return []
 
@@ -117,12 +134,24 @@ class Feed:
         reader.stop.set()
         return [reader]
 
-    def _maybe_connect(self, now: float) -> list[CameraReader]:
+    def _hangs(self, reader: CameraReader, now: float) -> bool:
+        """Whether one packet is decoded for too long, as seen from here: a reader may be behind its clock."""
+        since_s = reader.decoding_since
+        if since_s is None or since_s != self._decoding[0]:
+            self._decoding = since_s, now
+        return since_s is not None and now - self._decoding[1] > HANGS_S
+
+    def _is_due(self, now: float) -> bool:
         knocker = self._knocker
-        if knocker is not None and (not knocker.open or not (knocker.opened or now >= self._due_at)):
+        if knocker is None or now >= max(self._due_at, self._lost_at + _ANYWAY_S):
+            return True
+        return bool(knocker.open) and (knocker.opened or now >= self._due_at)
+
+    def _maybe_connect(self, now: float) -> list[CameraReader]:
+        if not self._is_due(now):
             return []
-        if knocker is not None:
-            knocker.stop()
+        if self._knocker is not None:
+            self._knocker.stop()
             self._knocker = None
         self._left = [thread for thread in self._left if thread.is_alive()]
         if len(self._left) >= _LEFT_BEHIND:
@@ -150,12 +179,11 @@ class Feed:
 
     def _ended(self, reader: CameraReader, now: float) -> list[CameraReader]:
         self.reader = None
-        was_live = self.state == "live"
-        self.reconnects += was_live
+        self.reconnects += self.state == "live"
         if not reader.problem and not self.camera.live:
             self._due_at = now  # a recording that serves as a camera begins again
             return [reader]
-        self._back_off(now, reader.problem or "the stream ended", soon=was_live)
+        self._back_off(now, reader.problem or "the stream ended", soon=self._was_well(now))
         return [reader]
 
     def _given_up(self, reader: CameraReader, now: float, why: str) -> list[CameraReader]:
@@ -166,13 +194,16 @@ class Feed:
         if self._thread is not None:
             self._left.append(self._thread)
         live = self.state == "live"
-        self._back_off(now, f"{self.camera.address}: {why}", soon=live)
+        self._back_off(now, f"{self.camera.address}: {why}", soon=self._was_well(now))
         if live:
             self.state = "stalled"
         return [reader]
 
+    def _was_well(self, now: float) -> bool:
+        return self.state == "live" and now - self._live_at >= _WELL_S
+
     def _back_off(self, now: float, why: str, *, soon: bool) -> None:
-        self.state, self.why = "backing-off", why
+        self.state, self.why, self._lost_at = "backing-off", why, now
         # A stream that was well and broke off is tried at once: most often it is there.
         self._due_at = now if soon else now + self._backoff.failed()
         self._knocker = Knocker(self.camera.address)

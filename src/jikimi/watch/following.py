@@ -57,6 +57,8 @@ class Following:
                 self._look(strict=False)
             except StoreError as error:
                 log.warning("%s; cameras stay as they are", error)
+            except Exception:  # the thread's outer edge: nobody would notice that it has ended
+                log.error("looking for cameras failed; they stay as they are", exc_info=True)
 
     def _look(self, *, strict: bool) -> None:
         version = self.store.cameras_version()

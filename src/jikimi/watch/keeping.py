@@ -4,11 +4,13 @@ An incident that is open when the connection breaks has its file finished there,
 the camera is back. Incidents are known by their uid; recorders know moments of their own stream.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from jikimi.errors import VideoError
 from jikimi.frame import Image
 from jikimi.incident import Incident
 from jikimi.video import strip
@@ -31,13 +33,25 @@ def uid_of(path: Path) -> str | None:
 
 @dataclass(slots=True)
 class _Kept:
-    """An incident whose evidence is being kept: where, and when it opened."""
+    """An open incident: what it is, when it opened, and the recording that runs, where one does."""
 
     uid: str
     behavior: str
     opened_at_s: float
     at: datetime
-    incident: Incident | None = None
+    recording: "_Recording | None" = None
+    recorded: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Recording:
+    """A file of an incident. `after_s` is how long after the incident's opening the file's own zero lies."""
+
+    kept: _Kept
+    reader: CameraReader
+    recorder: Recorder
+    incident: Incident
+    after_s: float
 
 
 @dataclass(slots=True)
@@ -47,88 +61,124 @@ class Keeping:
     folder: Path
     current: Callable[[], CameraReader | None]
     _open: dict[str, _Kept] = field(default_factory=dict, init=False)
-    _known: dict[tuple[int, float], _Kept] = field(default_factory=dict, init=False)
-    _recorders: list[tuple[CameraReader, Recorder]] = field(default_factory=list, init=False)
+    _recordings: list[_Recording] = field(default_factory=list, init=False)
+    _now: tuple[CameraReader, Recorder] | None = field(default=None, init=False)
     _lost: list[EvidenceKept] = field(default_factory=list, init=False)
 
     def opened(self, change: Change, at: datetime) -> None:
         """Begin the evidence of an incident."""
         kept = _Kept(change.uid, change.incident.behavior, change.arrived_s, at)
         self._open[change.uid] = kept
-        self._begin(kept)
+        if self._now is not None:
+            self._begin(kept, *self._now, from_s=kept.opened_at_s)
 
     def closed(self, change: Change) -> None:
         """Let it run on for the post-roll."""
         kept = self._open.pop(change.uid, None)
         if kept is None:
             return
-        if kept.incident is None:
+        if not kept.recorded:
             problem = "the camera sent nothing to record while it lasted"
             self._lost.append(EvidenceKept(kept.uid, "video", None, problem=problem))
-        elif self._recorders:
-            reader, recorder = self._recorders[-1]
-            closed_s = max(kept.incident.opened_s, _stream_s(reader, change.arrived_s))
-            recorder.close(replace(kept.incident, closed_s=closed_s))
+        self._let_run_out(kept, change.arrived_s)
 
     def poll(self) -> list[EvidenceKept]:
         """Follow the camera's connection → what has come out since the last call."""
         reader = self.current()
-        recorder = reader.recorder if reader is not None else None
-        if reader is not None and recorder is not None and not self._has(recorder):
-            self._recorders.append((reader, recorder))
+        recorder = _begun(reader)
+        if reader is not None and recorder is not None and not self._is_now(recorder):
+            self._now = reader, recorder
             for kept in self._open.values():
-                self._begin(kept, again=True)
+                self._move(kept, reader, recorder)
         lost, self._lost = self._lost, []
-        return lost + [self._told(r, outcome) for _, r in self._recorders for outcome in r.outcomes()]
+        return lost + [kept for one in self._recorders() for kept in self._come_out(one)]
 
     def ended(self, reader: CameraReader) -> list[EvidenceKept]:
         """Finish what a reader that has ended was recording."""
-        if reader.recorder is None:
+        recorder = reader.recorder
+        if recorder is None:
             return []
-        reader.recorder.finish()
-        found = [self._told(reader.recorder, outcome) for outcome in reader.recorder.outcomes()]
-        self._recorders = [(one, r) for one, r in self._recorders if one is not reader]
-        return found
+        if self._is_now(recorder):
+            self._now = None
+        recorder.finish()
+        return self._come_out(recorder)
 
     def keep_strip(self, uid: str, pictures: list[Image]) -> EvidenceKept | None:
-        """Write the pictures that decided, as one JPEG; None where there are none."""
+        """Write the pictures that decided, as one JPEG; None where there are none.
+
+        The camera may have changed its picture's size a moment ago: those of the newest one's are shown.
+        """
         kept = self._open.get(uid)
         if kept is None or not pictures:
             return None
+        pictures = [picture for picture in pictures if picture.shape == pictures[-1].shape]
         path = self.folder / f"{stem(kept.behavior, uid, kept.at)}.strip.jpg"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             strip(pictures, path)
+        except VideoError as error:
+            return EvidenceKept(uid, "strip", None, problem=str(error))
         except OSError as error:
             return EvidenceKept(uid, "strip", None, problem=f"{path.parent}: {error.strerror or error}")
         return EvidenceKept(uid, "strip", path)
 
-    def _has(self, recorder: Recorder) -> bool:
-        return any(known is recorder for _, known in self._recorders)
+    def _is_now(self, recorder: Recorder) -> bool:
+        return self._now is not None and self._now[1] is recorder
 
-    def _begin(self, kept: _Kept, *, again: bool = False) -> None:
-        if not self._recorders:
-            return  # between two connections: begun when the camera is back
-        reader, recorder = self._recorders[-1]
-        opened_s = 0.0 if again else max(0.0, _stream_s(reader, kept.opened_at_s))
-        while (id(recorder), opened_s) in self._known:
+    def _recorders(self) -> list[Recorder]:
+        """Those that still record something, and the one that records now."""
+        found = [recording.recorder for recording in self._recordings]
+        found += [self._now[1]] if self._now is not None else []
+        return [one for i, one in enumerate(found) if all(one is not other for other in found[:i])]
+
+    def _move(self, kept: _Kept, reader: CameraReader, recorder: Recorder) -> None:
+        """Go on in the recorder that records now, from where the other one has come to."""
+        begun, now_s = kept.recording, time.monotonic()
+        from_s = kept.opened_at_s if begun is None else begun.reader.timeline.arrived_s or now_s
+        self._let_run_out(kept, now_s)
+        self._begin(kept, reader, recorder, from_s=from_s)
+
+    def _begin(self, kept: _Kept, reader: CameraReader, recorder: Recorder, *, from_s: float) -> None:
+        opened_s = _stream_s(reader, from_s)
+        while any(r.recorder is recorder and r.incident.opened_s == opened_s for r in self._recordings):
             opened_s += 1e-6  # two zones at the same moment
-        kept.incident = Incident(kept.behavior, opened_s=opened_s, peak=0.0)
-        self._known[(id(recorder), opened_s)] = kept
-        recorder.open(kept.incident, stem=stem(kept.behavior, kept.uid, kept.at))
+        after_s = max(0.0, (reader.timeline.at(opened_s) or 0.0) - kept.opened_at_s)
+        incident = Incident(kept.behavior, opened_s=opened_s, peak=0.0)
+        kept.recording = _Recording(kept, reader, recorder, incident, after_s)
+        kept.recorded = True
+        self._recordings.append(kept.recording)
+        recorder.open(incident, stem=stem(kept.behavior, kept.uid, kept.at))
+
+    def _let_run_out(self, kept: _Kept, at_s: float) -> None:
+        """Close the recording that runs, where one still does, at a moment of monotonic seconds."""
+        recording = kept.recording
+        if recording is not None and recording in self._recordings:
+            closed_s = max(recording.incident.opened_s, _stream_s(recording.reader, at_s))
+            recording.recorder.close(replace(recording.incident, closed_s=closed_s))
+
+    def _come_out(self, recorder: Recorder) -> list[EvidenceKept]:
+        return [self._told(recorder, outcome) for outcome in recorder.outcomes()]
 
     def _told(self, recorder: Recorder, outcome: Evidence) -> EvidenceKept:
-        kept = self._known.pop((id(recorder), outcome.incident.opened_s))
         zero_s = outcome.incident.opened_s
+        recording = next(
+            r for r in self._recordings if r.recorder is recorder and r.incident.opened_s == zero_s
+        )
+        self._recordings.remove(recording)
         return EvidenceKept(
-            kept.uid,
+            recording.kept.uid,
             "video",
             outcome.path,
-            start_s=round(outcome.start_s - zero_s, 3),
-            end_s=round(outcome.end_s - zero_s, 3),
+            start_s=round(outcome.start_s - zero_s + recording.after_s, 3),
+            end_s=round(outcome.end_s - zero_s + recording.after_s, 3),
             complete=outcome.complete,
             problem=outcome.problem,
         )
+
+
+def _begun(reader: CameraReader | None) -> Recorder | None:
+    """What records a reader's stream, once its first picture has come: its time has no zero before."""
+    return reader.recorder if reader is not None and reader.timeline.at(0.0) is not None else None
 
 
 def _stream_s(reader: CameraReader, at_s: float) -> float:

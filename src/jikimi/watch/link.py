@@ -4,6 +4,7 @@ One question is open at a time. A picture that comes meanwhile replaces the one 
 counted, never queued. No answer within `ANSWER_S` is a fault, and never the same as seeing nothing.
 """
 
+import logging
 import selectors
 import socket
 import threading
@@ -14,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jikimi.errors import InferenceError
-from jikimi.watch.wire import Inbox, Look, Verdict, frame_message, pack_looks, unpack_verdict
+from jikimi.watch.wire import Inbox, Look, Verdict, answers, frame_message, pack_looks, unpack_verdict
+
+log = logging.getLogger(__name__)
 
 # An answer takes milliseconds; after this the detector hangs, and its parent is about to end it.
 ANSWER_S = 1.0
@@ -94,8 +97,9 @@ class Link:
                     self._converse(peer)
             except OSError as error:
                 self._fail(f"the detector cannot be reached: {error.strerror or error}")
-            except InferenceError as error:
-                self._fail(str(error))
+            except Exception as error:  # the thread's outer edge: without it the camera is blind
+                log.error("asking the detector failed", exc_info=True)
+                self._fail(f"asking the detector failed: {error}")
             self.connected = False
             time.sleep(_AGAIN_S)
 
@@ -108,10 +112,14 @@ class Link:
                 try:
                     peer.sendall(frame_message(pack_looks(question.looks)))
                     verdict = self._verdict(inbox, peer, selector)
+                    if not verdict.error and not answers(verdict, question.looks):
+                        raise InferenceError("the detector answered something else than it was asked")
                 except (OSError, InferenceError) as error:
-                    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-                    self._put(Answered(question, Verdict({}, text), self.clock()))
+                    self._put(Answered(question, Verdict({}, _words(error)), self.clock()))
                     return
+                except BaseException as error:
+                    self._put(Answered(question, Verdict({}, _words(error)), self.clock()))
+                    raise
                 self._put(Answered(question, verdict, self.clock()))
 
     def _verdict(self, inbox: Inbox, peer: socket.socket, selector: selectors.DefaultSelector) -> Verdict:
@@ -143,3 +151,7 @@ class Link:
     def _put(self, answered: Answered) -> None:
         self._answers.append(answered)
         self.wake()
+
+
+def _words(error: BaseException) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

@@ -46,11 +46,8 @@ def door(address: Address) -> tuple[str, int] | None:
     usual = _PORTS.get(address.scheme)
     if usual is None:
         return None
-    whole = address.reveal()
-    scheme, _, rest = whole.partition("://")
-    place = rest.rpartition("@")[2] if "@" in rest else rest
     try:
-        parts = urlsplit(f"{scheme}://{place}")
+        parts = urlsplit(address.reveal())  # as FFmpeg does: the log-in ends before the first '/'
         return (parts.hostname, parts.port or usual) if parts.hostname else None
     except ValueError:
         return None

@@ -31,16 +31,26 @@ class _Crop:
     outside: npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Zones and masks on a picture of one size, bool (H, W) where something is hidden or blackened."""
+
+    size: tuple[int, ...]
+    hidden: npt.NDArray[np.bool_] | None
+    black: npt.NDArray[np.bool_] | None
+    crops: dict[str, _Crop]
+
+
 @dataclass(slots=True)
 class Regions:
-    """Zones and masks of one camera, drawn once for each size of picture that comes."""
+    """Zones and masks of one camera, drawn once for each size of picture that comes.
+
+    May be used by two threads at once: a reader that was left behind may still hold a picture.
+    """
 
     zones: Sequence[Zone] = ()
     masks: Sequence[Mask] = ()
-    _size: tuple[int, int] = field(default=(0, 0), init=False)
-    _hidden: npt.NDArray[np.bool_] | None = field(default=None, init=False)
-    _black: npt.NDArray[np.bool_] | None = field(default=None, init=False)
-    _crops: dict[str, _Crop] = field(default_factory=dict, init=False)
+    _drawn: _Drawn | None = field(default=None, init=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -49,29 +59,31 @@ class Regions:
 
     def views(self, image_HWC: Image) -> dict[str, Image]:
         """Split a picture, uint8 (H, W, 3), into what the model is shown: view → uint8 (h, w, 3)."""
-        self._draw(image_HWC.shape[:2])
-        image_HWC = _filled(image_HWC, self._hidden, _HIDDEN)
+        drawn = self._draw(image_HWC.shape[:2])
+        image_HWC = _filled(image_HWC, drawn.hidden, _HIDDEN)
         if not self.zones:
             return {WHOLE: image_HWC}
-        return {name: self._cropped(image_HWC, crop) for name, crop in self._crops.items()}
+        return {name: self._cropped(image_HWC, crop) for name, crop in drawn.crops.items()}
 
     def shown(self, image_HWC: Image) -> Image:
         """The picture as people may see it, uint8 (H, W, 3): blackened where it must be."""
-        self._draw(image_HWC.shape[:2])
-        return _filled(image_HWC, self._black, (0, 0, 0))
+        return _filled(image_HWC, self._draw(image_HWC.shape[:2]).black, (0, 0, 0))
 
     @staticmethod
     def _cropped(image_HWC: Image, crop: _Crop) -> Image:
         return _filled(image_HWC[crop.rows, crop.columns], crop.outside, _HIDDEN)
 
-    def _draw(self, size: tuple[int, ...]) -> None:
-        height, width = size[0], size[1]
-        if self._size == (height, width):
-            return
-        self._size = (height, width)
-        self._hidden = _union([mask.polygon for mask in self.masks], height, width)
-        self._black = _union([m.polygon for m in self.masks if m.kind == "blacken"], height, width)
-        self._crops = {zone.name: _crop(zone, height, width) for zone in self.zones}
+    def _draw(self, size: tuple[int, ...]) -> _Drawn:
+        drawn = self._drawn
+        if drawn is None or drawn.size != size:
+            height, width = size
+            drawn = self._drawn = _Drawn(
+                size,
+                hidden=_union([mask.polygon for mask in self.masks], height, width),
+                black=_union([m.polygon for m in self.masks if m.kind == "blacken"], height, width),
+                crops={zone.name: _crop(zone, height, width) for zone in self.zones},
+            )
+        return drawn
 
 
 def _filled(image_HWC: Image, where: npt.NDArray[np.bool_] | None, colour: tuple[int, ...]) -> Image:

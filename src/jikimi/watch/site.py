@@ -46,6 +46,9 @@ _WAIT_S = 0.1
 # A detector beats five times in this; then it hangs. Loading a model takes seconds on a busy machine.
 _DETECTOR_SILENT_S = 1.25
 
+# A camera that hangs is ended within a second, so that it is seen again within three, its keyframe included.
+_CAMERA_SILENT_S = 1.0
+
 # A camera counts as blind when nothing has been decided about it for this long.
 BLIND_S = 3.0
 
@@ -200,7 +203,8 @@ class Site:
             shelved_until=wish.shelved_until,
         )
         name = f"camera {settings.name!r}"
-        child = Child(name, Forked(self.context, name, run_camera, (config,)))
+        launch = Forked(self.context, name, run_camera, (config,))
+        child = Child(name, launch, silent_s=_CAMERA_SILENT_S)
         camera = WatchedCamera(settings, child, self.clock, wish.shelved_until)
         self._cameras[settings.name] = camera
         self.faults.end(settings.name, "settings")

@@ -4,12 +4,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from typing import Any
 
 from jikimi.settings import CameraSettings
 from jikimi.status import CameraStatus, Histogram
 from jikimi.watch.child import Child
-from jikimi.watch.messages import IncidentChanged
+from jikimi.watch.messages import IncidentChanged, Shelve
 
 # A process that is away longer than this, or is lost so often within the span, is a fault of its own.
 _AWAY_S = 3.0
@@ -69,6 +70,8 @@ class WatchedCamera:
     stages: dict[str, Histogram] = field(default_factory=dict, init=False)
     watch: Watch = field(init=False)
     _last: CameraStatus | None = field(default=None, init=False)
+    _newest: bool = field(default=False, init=False)
+    _told: Connection | None = field(default=None, init=False)
     _before: dict[str, float] = field(default_factory=dict, init=False)
     _heard_at: float = field(default=0.0, init=False)
     _restarts: int = field(default=0, init=False)
@@ -87,10 +90,14 @@ class WatchedCamera:
         """Return what its process has sent, beats aside."""
         messages = []
         for message in self.child.poll():
+            self._newest = isinstance(message, CameraStatus)
             if isinstance(message, CameraStatus):
                 self._hear(message)
             else:
                 messages.append(message)
+        if self.child.pipe is not self._told:  # a new process knows only what was wished when it was added
+            self._told = self.child.pipe
+            self.child.tell(Shelve(self.shelved_until))
         return messages
 
     def lost(self) -> bool:
@@ -100,8 +107,11 @@ class WatchedCamera:
         return found
 
     def heard(self) -> CameraStatus | None:
-        """What its process last said, while it runs."""
-        return self._last if self.child.running else None
+        """What its process last said of itself, while it runs; None when it has said anything else since.
+
+        A trouble that it has just told is not in the status of a moment before, and yet not over.
+        """
+        return self._last if self.child.running and self._newest else None
 
     def status(self) -> CameraStatus:
         """The camera now, with counters since the site started."""
@@ -135,8 +145,9 @@ class WatchedCamera:
         self._idle_at = now
 
     def _hear(self, status: CameraStatus) -> None:
-        if self._last is not None and any(getattr(status, k) < getattr(self._last, k) for k in _COUNTERS):
-            for key in (*_COUNTERS, *_TIMES):  # a new process counts from zero
+        counts = (*_COUNTERS, *_TIMES)
+        if self._last is not None and any(getattr(status, k) < getattr(self._last, k) for k in counts):
+            for key in counts:  # a new process counts from zero
                 self._before[key] = self._before.get(key, 0) + getattr(self._last, key)
         for stage, histogram in status.stages.items():
             self.stages.setdefault(stage, Histogram()).merge(histogram)

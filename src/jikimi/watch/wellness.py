@@ -27,10 +27,14 @@ _BEGINS_SHARE, _ENDS_SHARE = 0.2, 0.05
 # Without any answer for this long the camera is blind. A detector is ended and back within 3 s.
 _UNANSWERED_S = 2.0
 
+# Whatever the reason: pictures come, and nothing is decided about them for this long (a window takes 2 to 4 s
+# to fill after a connection, and again after each failure of the model).
+_UNDECIDED_S = 10.0
+
 
 @dataclass(slots=True)
 class Share:
-    """The share of late or failed among the last seconds' answers, as a fault with a begin and an end."""
+    """The share of late ones among the last seconds' answers, as a fault with a begin and an end."""
 
     on: bool = field(default=False, init=False)
     _rows: deque[tuple[float, bool]] = field(default_factory=deque, init=False)
@@ -61,6 +65,7 @@ class Wellness:
     _zero: tuple[CameraReader, float] | None = field(default=None, init=False)
     _late: Share = field(default_factory=Share, init=False)
     _failing_since: float | None = field(default=None, init=False)
+    _undecided_since: float | None = field(default=None, init=False)
     _not_recording_since: float | None = field(default=None, init=False)
     _counts: dict[str, int] = field(
         default_factory=lambda: {"pictures": 0, "damaged": 0, "jumps": 0}, init=False
@@ -70,15 +75,18 @@ class Wellness:
     @property
     def ailments(self) -> list[str]:
         """What it suffers from now."""
-        return sorted(self._on)
+        with self._lock:
+            return sorted(self._on)
 
     def see(self, reader: CameraReader, tick: Tick) -> bool:
         """Judge a picture → whether it is too damaged to say anything about people."""
         damaged = tick.frame.damaged or is_torn(tick.frame.image_HWC)
-        now_s = self.clock()
-        if now_s - self._looked_s < _LOOK_EVERY_S:
-            return damaged
         with self._lock:
+            now_s = self.clock()  # in here: a reader that was left behind must not come with an older one
+            if self._undecided_since is None:
+                self._undecided_since = now_s
+            if now_s - self._looked_s < _LOOK_EVERY_S:
+                return damaged
             self._looked_s = now_s
             if self._zero is None or self._zero[0] is not reader:
                 self._zero = reader, tick.arrived_s - tick.frame.t_s
@@ -93,23 +101,36 @@ class Wellness:
 
     def follow(self, analysed: Feed, recorded: Feed) -> None:
         """Look whether pictures come, and whether the recorded stream does."""
-        now_s = self.clock()
         with self._lock:
+            now_s = self.clock()
             if now_s - self._looked_s > 2 * _LOOK_EVERY_S:
                 self._take(self.monitor.silent(now_s), why=analysed.why)
+            if "offline" in self._on:
+                self._undecided_since = None
+            undecided_s = now_s - (now_s if self._undecided_since is None else self._undecided_since)
+        if undecided_s > _UNDECIDED_S:
+            why = f"pictures come, and nothing was decided about them for {undecided_s:.0f} s"
+            self._set("inference", True, f"{why}; see the log {analysed.why}".rstrip())
         if recorded is analysed or recorded.state == "live":
             self._not_recording_since = None
             self._set("not-recording", False, "the main stream is recorded again")
             return
-        self._not_recording_since = self._not_recording_since or now_s
+        if self._not_recording_since is None:
+            self._not_recording_since = now_s
         if now_s - self._not_recording_since > self.monitor.settings.offline_s:
             words = f"the main stream does not come; check its address ({recorded.why})"
             self._set("not-recording", True, words)
 
-    def answered(self, age_s: float) -> None:
-        """A decision was made about a picture that had come `age_s` before."""
+    def answered(self, age_s: float, *, decided: bool = True) -> None:
+        """The detector has answered about a picture that had come `age_s` before.
+
+        Not `decided`: it says "not yet known", as while its window fills. That ends no fault.
+        """
         self._failing_since = None
-        self._set("inference", False, "decisions are made again")
+        if decided:
+            with self._lock:
+                self._undecided_since = None
+            self._set("inference", False, "decisions are made again")
         if self._late.add(self.clock(), age_s > LATE_S):
             words = (
                 f"decisions come over {LATE_S:g} s late; use sub-streams, a lighter model or fewer cameras"
@@ -121,7 +142,8 @@ class Wellness:
     def unanswered(self, error: str) -> None:
         """There is no decision about a picture: that is not the same as nothing happening."""
         now_s = self.clock()
-        self._failing_since = self._failing_since or now_s
+        if self._failing_since is None:
+            self._failing_since = now_s
         if now_s - self._failing_since > _UNANSWERED_S:
             self._set("inference", True, f"no decision is made: {error}")
 

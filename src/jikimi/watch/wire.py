@@ -5,6 +5,7 @@ the socket its length goes before it, as four bytes.
 """
 
 import json
+import math
 import socket
 import struct
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,9 @@ from jikimi.errors import InferenceError
 from jikimi.frame import Floats, Image
 
 _LENGTH = struct.Struct("!I")
+
+# What a garbled message makes JSON and NumPy throw.
+_GARBLED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 # No honest message is near this size (twenty zones of 448×448 in colour are 12 MB).
 _MAX_BYTES = 64 << 20
@@ -100,13 +104,18 @@ def unpack_looks(message: bytes) -> list[Look]:
         head, _, pixels = message.partition(b"\n")
         looks, start = [], 0
         for row in json.loads(head):
-            shape = tuple(int(size) for size in row["shape"])
-            size = int(np.prod(shape))
-            image = np.frombuffer(pixels, np.uint8, count=size, offset=start).reshape(shape)
-            looks.append(Look(str(row["view"]), tuple(map(float, row["moments"])), image))
+            height, width, channels = (int(size) for size in row["shape"])
+            if min(height, width) < 1 or channels not in (1, 3):
+                raise ValueError(f"shape {row['shape']}")
+            size = height * width * channels
+            image = np.frombuffer(pixels, np.uint8, count=size, offset=start).reshape(height, width, channels)
+            moments_s = tuple(map(float, row["moments"]))
+            if not moments_s or not all(map(math.isfinite, moments_s)):
+                raise ValueError(f"moments {row['moments']}")
+            looks.append(Look(str(row["view"]), moments_s, image))
             start += size
         return looks
-    except (ValueError, KeyError, TypeError) as error:
+    except _GARBLED as error:
         raise InferenceError(f"a camera sent what is no picture: {error}") from error
 
 
@@ -128,9 +137,22 @@ def unpack_verdict(message: bytes) -> Verdict:
     try:
         raw = json.loads(message)
         scores = {
-            str(view): [None if row is None else np.asarray(row, dtype=np.float32) for row in rows]
+            str(view): [None if row is None else _row(row) for row in rows]
             for view, rows in raw["scores"].items()
         }
         return Verdict(scores, str(raw["error"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _GARBLED as error:
         raise InferenceError(f"the detector answered with what is no verdict: {error}") from error
+
+
+def _row(numbers: Sequence[float]) -> Floats:
+    row = np.asarray(numbers, dtype=np.float32)
+    if row.ndim != 1 or not np.isfinite(row).all():
+        raise ValueError(f"scores {numbers}")
+    return row
+
+
+def answers(verdict: Verdict, looks: Sequence[Look]) -> bool:
+    """Whether a verdict has a row for every view and moment asked: less is no answer."""
+    asked = {look.view: len(look.moments_s) for look in looks}
+    return {view: len(rows) for view, rows in verdict.scores.items()} == asked

@@ -1,0 +1,60 @@
+"""The whole examination, in the order in which things depend on each other."""
+
+from pathlib import Path
+
+from jikimi.doctor.finding import Finding, problem, without_secrets
+from jikimi.doctor.machine import look_at_machine
+from jikimi.doctor.outside import finished, start_cameras, start_targets
+from jikimi.doctor.site import look_at_database, look_at_key, look_at_model, look_at_running
+from jikimi.errors import JikimiError
+from jikimi.settings import CameraSettings, Settings, load_settings
+
+
+def examine(config: Path | None) -> list[Finding]:
+    """Look at everything; what is wrong is a finding and never raises."""
+    try:
+        settings = load_settings(config)
+    except JikimiError as error:
+        wrong = problem("settings", error, cure="correct it; nothing starts before")
+        return [*look_at_machine(Settings()), wrong]
+    findings, cameras = _site(settings)
+    seen = [*look_at_machine(settings), _file(config, settings), *findings]
+    return list(without_secrets(seen, settings, cameras))
+
+
+def _file(config: Path | None, settings: Settings) -> Finding:
+    file = config or Path("jikimi.toml")
+    if not file.exists():
+        cure = "write jikimi.toml, as docs/operations.md shows, or give --config"
+        return Finding("settings", "warning", "no jikimi.toml here: defaults", cure)
+    found = f"{file}: {len(settings.cameras)} cameras, {len(settings.targets)} targets"
+    if not any(settings.alert_lists):
+        return Finding("settings", "warning", f"{found}; nobody is alerted", "add a [[target]]")
+    return Finding("settings", "ok", found)
+
+
+def _site(settings: Settings) -> tuple[list[Finding], list[CameraSettings]]:
+    """What the site's own parts are like, and every camera there is."""
+    targets = start_targets(settings.targets)
+    database, readable = look_at_database(settings)
+    key, stored = look_at_key(settings, readable=readable)
+    fixed = {camera.name for camera in settings.cameras}
+    cameras = [*settings.cameras, *(camera for camera in stored if camera.name not in fixed)]
+    model, card = look_at_model(settings, sum(camera.enabled for camera in cameras))
+    tried = start_cameras(cameras, card)  # after the model was timed: decoding would disturb that
+    twice = [_twice(camera) for camera in stored if camera.name in fixed]
+    findings = [
+        model,
+        database,
+        key,
+        *twice,
+        *look_at_running(settings),
+        *finished(tried),
+        *finished(targets),
+    ]
+    return findings, cameras
+
+
+def _twice(camera: CameraSettings) -> Finding:
+    cure = "keep one: jikimi camera remove, or delete it from the file"
+    return Finding(f"camera {camera.name}", "problem", "is in jikimi.toml and in the database", cure)

@@ -1,0 +1,76 @@
+"""What the routes stand on: settings, store, status, and what they may have done by others."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fastapi import Request
+
+from jikimi.serve.access import Caller
+from jikimi.serve.addresses import Resolve, look_up
+from jikimi.settings import CameraSettings, Settings, Target
+from jikimi.status import BUCKETS_S, Histogram, SiteStatus, read_status
+from jikimi.store import AuditRecord, Store
+
+# The status is written twice a second; older than this, the watching half has hung or died.
+FRESH_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What the routes stand on.
+
+    `check_camera` refuses settings that the model cannot serve (SettingsError). `try_camera` opens a camera →
+    what it sends; `try_target` sends a test → seconds. Both may take seconds and raise any JikimiError.
+    `deliveries` are latencies by target. `allow_loopback` lets cameras be on this machine.
+    """
+
+    settings: Settings
+    store: Store
+    status_file: Path
+    check_camera: Callable[[CameraSettings], None]
+    try_target: Callable[[Target], float]
+    try_camera: Callable[[CameraSettings], Mapping[str, object]]
+    deliveries: Mapping[str, Histogram] = field(default_factory=dict)
+    allow_loopback: bool = False
+    resolve: Resolve = look_up
+
+    @property
+    def media_folder(self) -> Path:
+        """The only folder of which the API takes files for cameras."""
+        return self.settings.site.data / "media"
+
+    def status(self) -> SiteStatus | None:
+        """The watching half as it last said, however long ago; None where there is none or it is damaged."""
+        status = read_status(self.status_file)
+        return status if status is not None and _sound(status) else None
+
+    def note(self, caller: Caller, what: str, about: str, **details: object) -> None:
+        """Write into the audit log who did what. Raises StoreError."""
+        self.store.audit(AuditRecord(datetime.now(UTC), caller.name, what, about, details))
+
+
+def backend_of(request: Request) -> Backend:
+    """What the routes stand on."""
+    backend: Backend = request.app.state.backend
+    return backend
+
+
+def is_fresh(status: SiteStatus) -> bool:
+    """Whether the watching half said this just now.
+
+    A status of the future is as bad as an old one: after the clock was set back, a site that has died would
+    seem to live for as long.
+    """
+    return abs(status.age_s(datetime.now(UTC))) < FRESH_S
+
+
+def _sound(status: SiteStatus) -> bool:
+    """Whether what was read can be shown: a moment with its zone, histograms of our buckets."""
+    stages: Iterable[Histogram] = [
+        *status.stages.values(),
+        *(one for camera in status.cameras for one in camera.stages.values()),
+    ]
+    aware = status.at.tzinfo is not None and status.started_at.tzinfo is not None
+    return aware and all(len(stage.counts) == len(BUCKETS_S) + 1 for stage in stages)

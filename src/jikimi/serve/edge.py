@@ -1,0 +1,113 @@
+"""The outer edge: headers of every answer, and one way to say what is wrong, without secrets."""
+
+import logging
+import re
+import traceback
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from jikimi.errors import JikimiError, NotFoundError, SettingsError, StoreError
+from jikimi.serve.shown import veiled
+
+log = logging.getLogger(__name__)
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+_RETRY = {"Retry-After": "2"}
+
+# How many mistakes of a request are told.
+_MOST_TOLD = 3
+
+# A key of a body is the caller's own word: one that may be an address in the wrong place is not repeated.
+_PLAIN = re.compile(r"[\w .-]{1,40}")
+
+
+class Problem(BaseModel):
+    """What is wrong, in one line."""
+
+    detail: str
+
+
+class Edge:
+    """Adds headers; turns what nobody caught into a bare 500, its place logged and its words, which may
+    quote values, not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, in any case."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def headed(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                for key, value in _HEADERS.items():
+                    headers.setdefault(key, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, headed)
+        except Exception as error:  # noqa: BLE001  (the outer edge of a request)
+            where = "".join(traceback.format_tb(error.__traceback__)[-4:])
+            log.error("%s failed: %s\n%s", scope["method"], type(error).__name__, where)
+            if not started:
+                await problem(500, "this failed inside; the log says where")(scope, receive, headed)
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """An answer that says what is wrong."""
+    return JSONResponse({"detail": veiled(detail)}, status_code=status, headers=headers)
+
+
+def tell_problems(app: FastAPI) -> None:
+    """Let every error of the application be told in our way."""
+    app.exception_handler(JikimiError)(_ours)
+    app.exception_handler(HTTPException)(_http)
+    app.exception_handler(RequestValidationError)(_invalid)
+
+
+async def _ours(_request: Request, error: Exception) -> JSONResponse:
+    """Our own errors are made to be read. A store in trouble may be asked again."""
+    status = 500
+    if isinstance(error, NotFoundError):
+        status = 404
+    elif isinstance(error, StoreError):
+        log.warning("%s", veiled(str(error)))
+        status = 503
+    elif isinstance(error, SettingsError):
+        status = 422
+    return problem(status, str(error), _RETRY if status == 503 else None)
+
+
+async def _http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, str(error.detail), error.headers)
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    """Say where and what, and never what came: it may be a password."""
+    assert isinstance(error, RequestValidationError)
+    told = []
+    for found in error.errors()[:_MOST_TOLD]:
+        place = ".".join(str(part) if _PLAIN.fullmatch(str(part)) else "?" for part in found["loc"])
+        told.append(f"{place}: {found['msg'].removeprefix('Value error, ')}")
+    return problem(422, "; ".join(told))

@@ -1,0 +1,93 @@
+"""Evidence: the files themselves, in parts where asked for. Looking at them is audited."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi import Path as InPath
+from fastapi.responses import FileResponse
+
+from jikimi.serve.access import Viewer
+from jikimi.serve.backend import backend_of
+from jikimi.serve.incidents import Uid, seen
+
+router = APIRouter(tags=["incidents"])
+
+_MEDIA = {".mp4": "video/mp4", ".jpg": "image/jpeg"}
+
+_Number = Annotated[int, InPath(ge=0, le=1_000_000)]
+
+# A player asks for one film in a hundred parts: they are one view.
+VIEW_S = 600.0
+_MOST_VIEWS = 4096
+
+
+class Views:
+    """Who looked at what lately. Thread-safe, in memory: after a restart a view is noted once more."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._until: dict[tuple[str, str], float] = {}
+        self._lock = Lock()
+
+    def is_new(self, who: str, file: str) -> bool:
+        """Whether `who` has not been noted to look at `file` within `VIEW_S`."""
+        with self._lock:
+            return self._until.get((who, file), float("-inf")) <= self._clock()
+
+    def add(self, who: str, file: str) -> None:
+        """Remember a view that was noted."""
+        now_s = self._clock()
+        with self._lock:
+            if len(self._until) >= _MOST_VIEWS:
+                self._until = {key: until for key, until in self._until.items() if until > now_s}
+            if len(self._until) >= _MOST_VIEWS:
+                self._until.clear()
+            self._until[who, file] = now_s + VIEW_S
+
+
+@router.get(
+    "/incidents/{uid}/evidence/{number}",
+    summary="One file",
+    response_class=FileResponse,
+    responses={
+        200: {"content": {"video/mp4": {}, "image/jpeg": {}}},
+        206: {"description": "A part of it"},
+        400: {"description": "No such way to ask for a part"},
+        416: {"description": "No such part"},
+    },
+)
+def get_evidence(request: Request, caller: Viewer, uid: Uid, number: _Number) -> FileResponse:
+    """The file itself, with its SHA-256 as its tag. Looking at it is audited."""
+    seen(request, caller, uid)
+    backend = backend_of(request)
+    files = backend.store.evidence(uid)
+    if number >= len(files) or files[number].deleted_at is not None:
+        raise HTTPException(404, f"incident {uid!r} has no file {number}; it may have been deleted by age")
+    record = files[number]
+    path = inside(backend.settings.evidence_folder, record.path)
+    if path is None:
+        raise HTTPException(404, f"{record.path}: missing on disk; jikimi evidence verify says more")
+    views: Views = request.app.state.views
+    if views.is_new(caller.name, str(record.path)):
+        backend.note(caller, "viewed evidence", uid, file=str(record.path))
+        views.add(caller.name, str(record.path))
+    return FileResponse(
+        path,
+        media_type=_MEDIA.get(path.suffix, "application/octet-stream"),
+        filename=path.name,
+        headers={"ETag": f'"{record.sha256}"'},
+        content_disposition_type="inline",
+    )
+
+
+def inside(folder: Path, path: Path) -> Path | None:
+    """The file at `path` in `folder`; None where there is none, or where it or a link leads out of it."""
+    try:
+        found = (folder / path).resolve(strict=True)
+        return found if found.is_relative_to(folder.resolve()) and found.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # none there, no name for a file, links in a circle
+        return None

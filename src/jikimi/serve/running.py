@@ -1,0 +1,102 @@
+"""Serving: uvicorn in the calling thread, which starts on a known port and stops when told."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from jikimi.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+# With uvicorn's own pauses (a tick and a tenth of a second each way) a stop stays within a second.
+_GRACE_S = 0.6
+_KEEP_ALIVE_S = 5
+_BACKLOG = 128
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: who calls knows when to stop."""
+
+    def __init__(self, config: uvicorn.Config, should_stop: Callable[[], bool]) -> None:
+        super().__init__(config)
+        self._should_stop = should_stop
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the process."""
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: whether to stop."""
+        return self._should_stop() or await super().on_tick(counter)
+
+
+def serve_app(
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    should_stop: Callable[[], bool],
+    on_started: Callable[[int], None],
+) -> None:
+    """Serve in this thread until `should_stop`, which is asked ten times a second, says so.
+
+    `on_started` gets the port (0 asks for any) once connections are taken. On stopping, requests under way
+    have 0.6 s to end, idle connections none; a call that waits for the store is waited for.
+
+    Raises:
+        SettingsError: host or port cannot be listened on.
+    """
+    listener = _listen(host, port)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="off",
+        ws="none",
+        http="h11",
+        loop="asyncio",
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,  # type: ignore[arg-type]  # any seconds that asyncio can wait
+    )
+    with listener:
+        asyncio.run(_serve(_Server(config, should_stop), listener, on_started))
+
+
+async def _serve(server: _Server, listener: socket.socket, on_started: Callable[[int], None]) -> None:
+    # The kernel has taken connections since `listen`: they wait until uvicorn has started.
+    listening = int(listener.getsockname()[1])
+    log.info("serving on port %d", listening)
+    on_started(listening)
+    await server.serve(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Raises SettingsError."""
+    try:
+        rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, *_, where = rows[0]
+        return socket.create_server(where[:2], family=family, backlog=_BACKLOG)
+    except socket.gaierror:
+        raise SettingsError(f"serve.host {host}: not known; give an IP of this machine") from None
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(_refused(host, port, error)) from None
+
+
+def _refused(host: str, port: int, error: OSError | UnicodeError) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EADDRINUSE:
+        return f"serve.port {port}: in use; stop what listens there, or choose another"
+    if number == errno.EACCES:
+        return f"serve.port {port}: not allowed; choose one above 1023"
+    if number == errno.EADDRNOTAVAIL:
+        return f"serve.host {host}: not an address of this machine; choose one, or 0.0.0.0 for all"
+    return f"serve.host {host}: cannot be listened on; give an IP of this machine"
