@@ -166,9 +166,10 @@ class RunningSite:
             if child.status() == psutil.STATUS_ZOMBIE:
                 continue
             words = child.cmdline()
-            if "part" in words:
+            if "part" in words and "site" not in words:
                 found[words[words.index("part") + 1]] = child.pid
-        return found
+        status = self.status()  # beside the part that watches there is its stand-in
+        return found | ({"site": status.pids["site"]} if status is not None else {})
 
     def family(self) -> list[psutil.Process]:
         """Every process of the site."""

@@ -52,6 +52,8 @@ def _lines(settings: Settings, *, serving: bool) -> Iterator[str]:
     yield f"site {settings.site.name!r}: {len(following.wanted)} cameras, model {card.name}"
     yield from _unready(settings, [wanted.settings for wanted in following.wanted.values()])
     if serving:
+        if not settings.tokens:
+            yield "nobody may use the API yet: jikimi token NAME"
         yield f"API: http://{settings.serve.host}:{settings.serve.port}/api"
 
 
@@ -152,8 +154,6 @@ def _unready(settings: Settings, cameras: list[CameraSettings]) -> Iterator[str]
         yield "nobody is alerted: add a [[target]] to jikimi.toml"
     elif not any(settings.alert_lists):
         yield "nobody is alerted: [alerts] lists is empty"
-    if not settings.tokens:
-        yield "nobody may use the API yet: jikimi token NAME"
 
 
 @contextmanager

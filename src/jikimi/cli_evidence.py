@@ -54,13 +54,16 @@ def verify(folder: Folder = None, config: Config = None) -> None:
         typer.echo(line)
     counted = f"{report.n_files} files, {report.n_records} records"
     if problems:
-        raise JikimiError(
-            f"{place}: {len(problems)} problems in {counted}; somebody has changed the archive: "
-            "compare it with a backup"
-        )
+        raise JikimiError(f"{place}: {len(problems)} problems in {counted}; {_cure(problems)}")
     compared = "" if expected is None else ", nothing cut off the end"
     typer.echo(f"{place}: {counted}: as they were written{compared}")
     typer.echo(f"head {report.head}")
+
+
+def _cure(problems: "list[Problem]") -> str:
+    if all(one.kind == "unlisted" for one in problems):
+        return "after a crash run jikimi evidence recover; otherwise somebody has added files"
+    return "somebody has changed the archive: compare it with a backup"
 
 
 def _remembered(settings: "Settings") -> str | None:

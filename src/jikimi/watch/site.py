@@ -5,6 +5,7 @@ evidence to the archivist, and writes down twice a second how everything is.
 """
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -352,7 +353,8 @@ class Site:
             detector_restarts=self._detector.restarts,
             free_bytes=shutil.disk_usage(self.settings.site.data).free,
             evidence_bytes=self.archivist.evidence_bytes,
-            pids={child.name: child.pid for child in self._children() if child.pid is not None},
+            pids={"site": os.getpid()}
+            | {child.name: child.pid for child in self._children() if child.pid is not None},
             stages=self.stages,
         )
 
