@@ -162,9 +162,9 @@ def test_lost_part_is_back(two: Two, part: str, number: signal.Signals) -> None:
     wait_for(two.site.watching)
     pid, started_at = two.site.pids()[part], two.status().started_at
     os.kill(pid, number)
-    wait_for(lambda: two.site.pids().get(part, pid) != pid, within_s=10)
+    wait_for(lambda: two.site.pids().get(part, pid) != pid, within_s=40)
     if part == "site":
-        wait_for(lambda: two.status().started_at != started_at, within_s=20)
+        wait_for(lambda: two.status().started_at != started_at, within_s=40)
     wait_for(two.site.watching, within_s=30)
     time.sleep(2 * BEAT_S)  # until it beats
     assert not psutil.pid_exists(pid)

@@ -15,7 +15,7 @@ from sqlalchemy import inspect, select, text
 from jikimi.store import CoverageRecord, Store, StoreError, open_box, open_store
 from jikimi.store.engine import connect, writer
 from jikimi.store.migrations import settings, upgrade
-from jikimi.store.tables import Base
+from jikimi.store.tables import SCHEMA, Base
 from store_values import ADDRESS, KEY, NOON, evidence, later
 
 if TYPE_CHECKING:
@@ -95,6 +95,10 @@ def test_every_revision_is_a_released_one_with_a_dump_or_the_newest() -> None:
     for revision in RELEASED:
         for kind in ("sqlite", "postgresql"):
             assert (HERE / f"store_schema_{revision}.{kind}.sql").exists()
+
+
+def test_schema_of_the_tables_is_the_newest_revision() -> None:
+    assert REVISIONS[-1] == SCHEMA
 
 
 def test_new_database_equals_the_tables(database_url: str) -> None:

@@ -71,19 +71,23 @@ def part(
     """One process of a site. `jikimi serve` starts it."""
     from multiprocessing.connection import Connection
 
-    from jikimi import logs, running
+    from jikimi import logs
     from jikimi.settings import load_settings
     from jikimi.watch.child import ignore_signals
 
     ignore_signals()
     logs.set_up(name.value)
-    run = {
-        PartName.site: running.run_site,
-        PartName.dispatch: running.run_dispatch,
-        PartName.api: running.run_api,
-    }
     end = Connection(pipe)
-    run[name](running.stand_in(end) if standby else end, load_settings(config))
+    if name is PartName.site:
+        from jikimi.part_site import run_site as run
+        from jikimi.part_site import stand_in
+
+        end = stand_in(end) if standby else end
+    elif name is PartName.dispatch:
+        from jikimi.part_dispatch import run_dispatch as run
+    else:
+        from jikimi.part_api import run_api as run
+    run(end, load_settings(config))
 
 
 def register(app: typer.Typer) -> None:

@@ -4,8 +4,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from jikimi.errors import StoreError
 from jikimi.store.failures import told
@@ -48,6 +48,15 @@ def where(engine: Engine) -> str:
     user = f"{url.username}@" if url.username else ""
     port = f":{url.port}" if url.port else ""
     return f"database postgresql://{user}{url.host or ''}{port}/{url.database or ''}"
+
+
+def schema_of(engine: Engine) -> str | None:
+    """The revision a database says it is of; None where it does not say, for whatever reason."""
+    try:
+        with engine.connect() as connection:
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    except SQLAlchemyError:
+        return None
 
 
 def writer(engine: Engine) -> Engine:

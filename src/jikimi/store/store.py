@@ -5,15 +5,15 @@ from typing import Self
 from sqlalchemy import text
 
 from jikimi.store.cameras import Cameras
-from jikimi.store.engine import connect
+from jikimi.store.engine import connect, schema_of
 from jikimi.store.evidence import Evidence
 from jikimi.store.faults import Faults
 from jikimi.store.incident_queries import IncidentQueries
 from jikimi.store.incidents import Incidents
 from jikimi.store.ledger import Ledger
-from jikimi.store.migrations import upgrade
 from jikimi.store.outbox import Outbox
 from jikimi.store.secrets import SecretBox
+from jikimi.store.tables import SCHEMA
 
 
 class Store(Cameras, Incidents, IncidentQueries, Evidence, Outbox, Faults, Ledger):
@@ -50,7 +50,10 @@ def open_store(url: str, *, box: SecretBox | None = None) -> Store:
     """
     engine = connect(url)
     try:
-        upgrade(engine)
+        if schema_of(engine) != SCHEMA:  # Alembic takes longer to load than the store to open
+            from jikimi.store.migrations import upgrade
+
+            upgrade(engine)
     except BaseException:
         engine.dispose()
         raise

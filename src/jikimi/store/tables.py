@@ -52,6 +52,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+SCHEMA = "0001"
+"""The newest revision: what these tables are (a test holds it against the migrations)."""
+
+
 class Base(DeclarativeBase):
     """The root of the tables."""
 

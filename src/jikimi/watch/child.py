@@ -148,7 +148,7 @@ class _Started:
     def kill(self) -> None:
         self.process.kill()
         # Apart from this process: the orphans end even when this one ends first.
-        command = f"(sleep {_ORPHANS_S}; kill -KILL -- -{self.process.pid}) >/dev/null 2>&1 &"
+        command = f"(sleep {_ORPHANS_S}; kill -s KILL -- -{self.process.pid}) >/dev/null 2>&1 &"
         try:
             self.process.wait(_KILL_S)
         except subprocess.TimeoutExpired:

@@ -1,0 +1,59 @@
+"""The part that serves the API."""
+
+import logging
+import threading
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from jikimi.alert.trying import try_target
+from jikimi.bundle import Card, read_card
+from jikimi.running import Latencies, bundle_path, open_site_store, plant_of, run_folder, told_to_end
+from jikimi.serve import Backend, create_app, serve_app
+from jikimi.settings import CameraSettings, Settings
+from jikimi.store import Store
+from jikimi.watch.analysis import camera_rule
+from jikimi.watch.child import Beat, send
+from jikimi.watch.trying import try_camera
+
+log = logging.getLogger(__name__)
+
+
+def run_api(pipe: Connection, settings: Settings) -> None:
+    """The part that serves."""
+    folder, card = run_folder(settings), read_card(bundle_path(settings))
+    store = open_site_store(settings)
+    ended = threading.Event()
+
+    def should_stop() -> bool:
+        send(pipe, Beat())  # from the server's own loop: a server that hangs does not beat
+        if told_to_end(pipe):
+            ended.set()
+        return ended.is_set()
+
+    try:
+        serve_app(
+            create_app(_backend(settings, store, folder, card)),
+            host=settings.serve.host,
+            port=settings.serve.port,
+            should_stop=should_stop,
+            on_started=lambda port: log.info("API: http://%s:%d/api/v1", settings.serve.host, port),
+        )
+    finally:
+        store.close()
+
+
+def _backend(settings: Settings, store: Store, folder: Path, card: Card) -> Backend:
+    def check_camera(camera: CameraSettings) -> None:
+        camera_rule(card, camera)
+
+    plant = plant_of(settings, card)
+    return Backend(
+        settings=settings,
+        store=store,
+        status_file=folder / "status.json",
+        check_camera=check_camera,
+        try_target=lambda target: try_target(target, language=settings.site.language, plant=plant),
+        try_camera=lambda camera: asdict(try_camera(camera)),
+        deliveries=Latencies(folder / "deliveries.json"),
+    )

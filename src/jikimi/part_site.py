@@ -1,0 +1,66 @@
+"""The part that watches: what it opens, and its stand-in."""
+
+import logging
+import socket
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+from multiprocessing.reduction import recv_handle
+from pathlib import Path
+
+from jikimi.bundle import read_card
+from jikimi.running import alone, bundle_path, open_site_store, run_folder
+from jikimi.settings import Settings
+from jikimi.watch.child import fork_server
+from jikimi.watch.site import Site
+
+log = logging.getLogger(__name__)
+
+
+def stand_in(control: Connection) -> Connection:
+    """Load what watching takes, then wait to be handed the pipe of the part that this becomes.
+
+    Raises:
+        SystemExit: whoever would hand it over has gone.
+    """
+    _fork_server()
+    forkserver.ensure_running()
+    try:
+        return Connection(recv_handle(control))
+    except (EOFError, OSError) as error:
+        raise SystemExit(0) from error
+
+
+def _fork_server() -> ForkServerContext:
+    return fork_server("jikimi.watch.camera_process", "jikimi.watch.detecting")
+
+
+def run_site(pipe: Connection, settings: Settings) -> None:
+    """The part that watches."""
+    context = _fork_server()
+    forkserver.ensure_running()  # it loads while the store is opened
+    folder = run_folder(settings)
+    bundle = bundle_path(settings)
+    with alone(folder, "site"):
+        store = open_site_store(settings)
+        try:
+            knocker = Knocker(folder / "dispatch.sock")
+            Site(settings, store, bundle, read_card(bundle), context, folder, knocker.knock).run(pipe)
+        finally:
+            store.close()
+
+
+class Knocker:
+    """Wakes the dispatcher. Nobody there is no trouble: it looks by itself twice a second."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+
+    def knock(self) -> None:
+        """Say that there is something in the outbox."""
+        try:
+            self._socket.sendto(b"!", self._path)
+        except OSError as error:
+            log.debug("the dispatcher does not hear a knock: %s", error.strerror)
