@@ -18,29 +18,10 @@ from typing import Any
 import psutil
 import pytest
 
+from child_mains import beats, floods, never_beats, raises
 from jikimi.watch import child as child_module
-from jikimi.watch.child import Beat, Child, Forked, Program, Running, fork_server, run_child, send
+from jikimi.watch.child import Child, Forked, Program, Running, fork_server, run_child
 from sites import wait_for
-
-
-def beats(pipe: Connection, word: str = "") -> None:
-    """Beat until told to end; then say a last word."""
-    while not pipe.poll(0.02):
-        send(pipe, Beat(word or None))
-    send(pipe, "last word")
-
-
-def raises(_pipe: Connection) -> None:
-    raise ValueError("rtsp://admin:S3cret@10.0.0.5/live is no good")
-
-
-def floods(pipe: Connection) -> None:
-    while send(pipe, b"x" * 100_000):
-        pass
-
-
-def never_beats(_pipe: Connection) -> None:
-    time.sleep(60)
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +245,7 @@ def test_restarts_leave_nothing_open(context: ForkServerContext) -> None:
     with running(child):
         pass
     before = psutil.Process().num_fds()
-    for _ in range(10):
+    for _ in range(5):
         with running(child):
             pass
     assert psutil.Process().num_fds() <= before + 2

@@ -94,7 +94,7 @@ def target(name: str, kind: str, url: str) -> str:
 
 def test_healthy_machine_has_no_problem_and_nothing_is_made(place: Place) -> None:
     found = place.findings()
-    machine_ = ("python", "processor", "decoder h264", "decoder hevc", "decoder mjpeg", "gpu", "model", "key")
+    machine_ = ("python", "decoder h264", "decoder hevc", "decoder mjpeg", "gpu", "model", "key")
     assert {found[what].level for what in machine_} == {"ok"}
     assert "self-test" in found["model"].found and "ms a picture" in found["model"].found
     assert found["site"].found == "does not run now" and found["database"].level == "ok"
@@ -149,9 +149,27 @@ def test_disk_that_is_full_small_or_cannot_be_written_is_told(place: Place) -> N
     assert place.findings()["disk"].level == "problem"
     place.write("[evidence]\nmax_gb = 1e9\n")
     assert "lower [evidence] max_gb" in place.findings()["disk"].cure
+    place.write("[evidence]\nmax_gb = 0.001\nmin_free_gb = 0\n")
+    assert place.findings()["disk"].level == "ok"
     place.data.write_text("a file in its place")
     finding = place.findings()["disk"]
     assert finding.level == "problem" and "cannot be written" in finding.found
+
+
+def test_data_of_somebody_else_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.data.mkdir()
+    assert "owner" not in place.findings()
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert place.findings()["owner"].cure == "run jikimi as the user of its data folder"
+
+
+def test_folder_that_may_not_be_entered_is_a_problem(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_path: Path, **_more: object) -> None:
+        raise PermissionError(13, "Permission denied", "/closed")
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    (finding,) = examine(place.config)
+    assert (finding.level, finding.found) == ("problem", "/closed: Permission denied")
 
 
 # --- settings, model, database, key
@@ -271,7 +289,7 @@ def test_cameras_are_tried_all_at_once(server: CameraServer, place: Place) -> No
     )  # fmt: skip
     began = time.monotonic()
     found = place.findings()
-    assert time.monotonic() - began < outside.LIMIT_S + 6
+    assert time.monotonic() - began < 2 * outside.LIMIT_S
     silent.close()
     assert (found["camera both"].level, found["camera stored"].level) == ("ok", "ok")
     assert "h264 96x64, " in found["camera both"].found
@@ -388,11 +406,11 @@ def test_command_prints_a_table_or_json_and_fails_on_problems(
 
 
 # Passwords as people and machines make them: separators of URLs, blanks, other scripts, quotes.
+# Each begins and ends with a mark, so that a part of it is found too and no ordinary word is taken for it.
 NASTY = st.text(
     st.one_of(st.sampled_from("@/:?#&=%+;, '\"\\$[]<>"), st.characters(codec="utf-8", categories=["L", "N"])),
-    min_size=8,
-    max_size=20,
-).filter(lambda text: len(set(text)) > 5 and text.strip() == text)
+    max_size=16,
+).map(lambda text: f"Zq7{text}Kx9")
 
 
 @pytest.fixture
@@ -419,4 +437,4 @@ def test_no_secret_is_ever_shown(hasty: None, place: Place, secret: str, where: 
         + target("a", "apprise", f"json://u:{placed}@127.0.0.1:9")
     )
     shown = json.dumps([(one.what, one.found, one.cure) for one in examine(place.config)], ensure_ascii=False)
-    assert secret not in shown and placed not in shown
+    assert "Zq7" not in shown and "Kx9" not in shown

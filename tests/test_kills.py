@@ -35,12 +35,11 @@ def test_no_alert_is_lost_over_kills_at_random_moments(rtsp: None, tmp_path: Pat
         site = RunningSite(tmp_path, addresses, hook, bundle=bundle)
         for round_ in range(KILLS):
             site.start()
-            wait_for(lambda: site.status() is not None, within_s=60)
-            time.sleep(chance.uniform(0.0, 7.0))
+            time.sleep(chance.uniform(0.5, 12.0))  # starting, watching, in the midst of an accident
             hook.refuses = round_ % 3 == 1  # a receiver that is down when we die
             site.kill_everything()
         hook.refuses = False
-        with site.start():
+        with site:
             wait_for(site.watching, within_s=60)
             wait_for(lambda: all_told(site, hook), within_s=90)
             time.sleep(2.0)
@@ -62,7 +61,7 @@ def check_told(site: RunningSite, hook: Receiver) -> None:
     assert stored_keys(site) <= set(hook.keys())
     opened = {(key, body["uid"]) for _, key, body in hook.told if key.endswith(":opened:hook")}
     assert Counter(uid for _, uid in opened).most_common(1)[0][1] == 1
-    assert len(site.incidents()) >= KILLS  # there was something to lose
+    assert len(site.incidents()) >= KILLS / 2  # there was something to lose
     assert not list((site.data / "run" / "spool").glob("*.json"))
 
 

@@ -246,11 +246,14 @@ def test_file_that_is_none_is_told(tmp_path: Path) -> None:
 
 # --- secrets
 
+# Each begins and ends with a mark, so that a part of it is found too and no ordinary word is taken for it.
 NASTY = st.text(
-    st.characters(codec="utf-8", exclude_characters="\x7f", exclude_categories=["Cc", "Cs"]),
-    min_size=8,
-    max_size=24,
-).filter(lambda text: len(set(text)) > 5 and text.strip() == text)
+    st.characters(codec="utf-8", exclude_characters="\x7f", exclude_categories=["Cc", "Cs"]), max_size=20
+).map(lambda text: f"Zq7{text}Kx9")
+
+
+def is_free_of_secrets(shown: str) -> bool:
+    return "Zq7" not in shown and "Kx9" not in shown
 
 
 def toml_with(secret: str) -> str:
@@ -281,9 +284,9 @@ def test_no_secret_is_in_any_form_of_the_settings(tmp_path: Path, secret: str) -
         f"{found.targets}",
         found.cameras[0].__repr__(),
     ):
-        assert secret not in shown
+        assert is_free_of_secrets(shown)
     for shown in (str(found.cameras[0].address), str(found.cameras[0].sub)):
-        assert secret not in shown
+        assert is_free_of_secrets(shown)
 
 
 # Something is wrong elsewhere in the file, at every kind of place.
@@ -300,7 +303,7 @@ WRONG = [
 def test_no_secret_is_in_what_is_said_of_mistakes(tmp_path: Path, secret: str, wrong: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(tmp_path, toml_with(secret) + wrong)
-    assert secret not in "".join(traceback.format_exception(caught.value))
+    assert is_free_of_secrets("".join(traceback.format_exception(caught.value)))
 
 
 @given(secret=NASTY, key=st.sampled_from(["address", "sub", "name", "transport", "zone", "hours"]))
@@ -308,7 +311,7 @@ def test_a_secret_in_the_wrong_place_is_not_quoted(secret: str, key: str) -> Non
     raw = {"name": "c", "address": "rtsp://h/x"} | {key: [secret]}
     with pytest.raises(SettingsError) as caught:
         _load_raw(raw)
-    assert secret not in str(caught.value)
+    assert is_free_of_secrets(str(caught.value))
 
 
 def _load_raw(camera: dict[str, object]) -> None:

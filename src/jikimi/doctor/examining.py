@@ -17,8 +17,13 @@ def examine(config: Path | None) -> list[Finding]:
     except JikimiError as error:
         wrong = problem("settings", error, cure="correct it; nothing starts before")
         return [*look_at_machine(Settings()), wrong]
-    findings, cameras = _site(settings)
-    seen = [*look_at_machine(settings), _file(config, settings), *findings]
+    cameras: list[CameraSettings] = []
+    try:
+        findings, cameras = _site(settings)
+        seen = [*look_at_machine(settings), _file(config, settings), *findings]
+    except OSError as error:
+        cure = "run jikimi as the user of its data folder, or correct [site] data"
+        seen = [Finding("disk", "problem", f"{error.filename}: {error.strerror}", cure)]
     return list(without_secrets(seen, settings, cameras))
 
 

@@ -5,6 +5,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def look_at_machine(settings: Settings) -> Iterator[Finding]:
     yield from decoders()
     yield gpu()
     yield memory(settings)
+    yield from owner(settings)
     yield disk(settings)
     yield clock(settings)
 
@@ -94,6 +96,14 @@ def memory(settings: Settings) -> Finding:
     return Finding("memory", "ok", found)
 
 
+def owner(settings: Settings) -> Iterator[Finding]:
+    """Whose data it is, where it is somebody else's: files made now would not be the site's."""
+    data = settings.site.data.absolute()
+    if data.exists() and data.stat().st_uid != os.geteuid():
+        found = f"{data} is user {data.stat().st_uid}'s, not user {os.geteuid()}'s"
+        yield Finding("owner", "warning", found, "run jikimi as the user of its data folder")
+
+
 def disk(settings: Settings) -> Finding:
     """Room where the site keeps its data, and whether it may write there."""
     data = settings.site.data.absolute()
@@ -118,8 +128,12 @@ def _is_read_only(folder: Path) -> bool:
 
 
 def _kept_gb(settings: Settings) -> float:
-    folder = settings.evidence_folder
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / _GB
+    kept_bytes = 0
+    for folder, _, names in os.walk(settings.evidence_folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # retention may have been faster
+                kept_bytes += (Path(folder) / name).stat().st_size
+    return kept_bytes / _GB
 
 
 def clock(settings: Settings) -> Finding:

@@ -6,7 +6,6 @@ evidence to the archivist, and writes down twice a second how everything is.
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from jikimi.status import Histogram, SiteStatus, write_status
 from jikimi.store import CoverageRecord, IncidentRecord, Store
 from jikimi.watch.analysis import camera_rule
 from jikimi.watch.archivist import Archivist
+from jikimi.watch.ballast import Ballast
 from jikimi.watch.camera_process import run_camera
 from jikimi.watch.child import BEAT_S, Beat, Child, Forked, send
 from jikimi.watch.detecting import DetectorBeat, DetectorConfig, run_detector
@@ -86,6 +86,8 @@ class Site:
     _detector_watch: Watch = field(init=False)
     _detector_beat: DetectorBeat | None = field(default=None, init=False)
     _started_at: datetime = field(init=False)
+    ballast: Ballast = field(init=False)
+    _free_bytes: int = field(default=0, init=False)
     _status_at: float = field(default=0.0, init=False)
     _beat_at: float = field(default=0.0, init=False)
     _coverage_at: float = field(default=0.0, init=False)
@@ -103,6 +105,7 @@ class Site:
         self.faults = FaultBook(self.scribe, self._plant, fault_targets(self.settings.targets))
         self.archivist = Archivist(self.settings, self.store, self.scribe)
         self.following = Following(self.store, self.settings.cameras)
+        self.ballast = Ballast(site.data / "room-for-alerts")
         model = self.settings.model
         config = DetectorConfig(
             self.bundle, self._socket, threads=model.threads, batch_wait_s=model.batch_wait_ms / 1000
@@ -351,7 +354,7 @@ class Site:
             store_retries=self.scribe.retries,
             waiting_for_store=self.scribe.waiting,
             detector_restarts=self._detector.restarts,
-            free_bytes=shutil.disk_usage(self.settings.site.data).free,
+            free_bytes=self._free_bytes,
             evidence_bytes=self.archivist.evidence_bytes,
             pids={"site": os.getpid()}
             | {child.name: child.pid for child in self._children() if child.pid is not None},
@@ -362,6 +365,7 @@ class Site:
         if self.clock() < self._status_at:
             return
         self._status_at = self.clock() + _STATUS_S
+        self._free_bytes = self.ballast.look()
         try:
             write_status(self.run_folder / "status.json", self.status())
         except OSError as error:
