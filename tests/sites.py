@@ -102,6 +102,9 @@ class RunningSite:
     more: str = ""
     camera_more: str = ""
     bundle: Path | None = None
+    url: str | None = None
+    evidence: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = field(default=None, init=False)
 
     @property
@@ -113,10 +116,12 @@ class RunningSite:
         lines = [
             '[site]\nname = "시험 공장"\ndata = "data"',
             f"[model]\nbundle = {json.dumps(str(bundle))}\nthreads = 1",
-            "[evidence]\npre_roll_s = 3\npost_roll_s = 1",
+            f"[evidence]\npre_roll_s = 3\npost_roll_s = 1\n{self.evidence}",
             "[health]\noffline_s = 3",
             "[serve]\nport = 0",
         ]
+        if self.url is not None:
+            lines.append(f"[store]\nurl = {json.dumps(self.url)}")
         lines.append(self.more)
         for name, address in self.cameras.items():
             camera = f"[[camera]]\nname = {json.dumps(name)}\naddress = {json.dumps(address)}"
@@ -137,6 +142,7 @@ class RunningSite:
                 stderr=log,
                 text=True,
                 start_new_session=True,
+                env={**os.environ, **self.environment},
             )
         return self
 
@@ -198,9 +204,8 @@ class RunningSite:
         return status is not None and status.age_s() < 2 and status.watching and bool(status.cameras)
 
     def store(self) -> Store:
-        return open_store(
-            f"sqlite:///{self.data / 'jikimi.db'}", box=open_box(self.data / "jikimi.key", None)
-        )
+        url = self.url or f"sqlite:///{self.data / 'jikimi.db'}"
+        return open_store(url, box=open_box(self.data / "jikimi.key", None))
 
     def incidents(self) -> list[IncidentRecord]:
         store = self.store()
