@@ -131,10 +131,7 @@ def serving(path: Path, request: pytest.FixtureRequest) -> Iterator[Serving]:
         ours.close()
         thread.join(10)
         assert not thread.is_alive()  # the parent has gone, and so it ends
-        server._selector.close()
         theirs.close()
-        for peer in server._peers:
-            peer.socket.close()
 
 
 @pytest.fixture
@@ -244,13 +241,11 @@ def test_camera_that_does_not_take_its_verdicts_costs_the_others_nothing(
     serving: Serving, cameras: list[Camera]
 ) -> None:
     cameras[0].peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
-    many = frame_message(pack_looks([Look("", tuple(k / 8 for k in range(20_000)), picture(GREY))]))
+    many = frame_message(pack_looks([Look("", tuple(k / 8 for k in range(8_000)), picture(GREY))]))
     serving.model.slow_s = 0.0
     threading.Thread(target=lambda: _send_all(cameras[0].peer, many), daemon=True).start()
-    began = time.monotonic()
-    wait_for(lambda: len(serving.server._peers) == 2, within_s=60)
+    wait_for(lambda: len(serving.server._peers) == 2, within_s=30)
     assert not cameras[1].asked(picture(GREY)).error
-    assert time.monotonic() - began < 60
 
 
 def _send_all(peer: socket.socket, message: bytes) -> None:
@@ -273,7 +268,7 @@ def test_model_that_answers_otherwise_than_before_is_a_problem_until_it_does_aga
 def test_self_test_of_a_slow_machine_is_no_silence(serving: Serving) -> None:
     serving.model.slow_s = 0.2  # a picture: all eight take longer than a detector may be silent
     quiet_s: list[float] = []
-    until = time.monotonic() + 5
+    until = time.monotonic() + 3
     while time.monotonic() < until:
         began = time.monotonic()
         serving.beat()

@@ -1,4 +1,4 @@
-"""A site among failing things: receivers, database, disk, clock. Watching goes on, and no alert is lost.
+"""A site among failing things: receivers, database, disk. Watching goes on, and no alert is lost.
 
 `JIKIMI_AWAY_S=180` keeps things away for minutes; its outcome is in docs/benchmarks.md.
 """
@@ -29,7 +29,6 @@ __all__ = ["rtsp"]
 
 AWAY_S = float(os.environ.get("JIKIMI_AWAY_S", "8"))
 FPS = 15
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
 # An accident every four seconds, each an incident of its own.
 RULE = Rule(theta_on={"fall-down": 0.5, "jam": 0.5}, close_after=4, cooldown_s=0.2)
@@ -130,9 +129,9 @@ def test_full_disk_stops_neither_watching_nor_alerting(
             wait_for(lambda: len(hook.incidents()) >= told + 2, within_s=60)
             status = wait_for(site.status)
             assert status.watching and not (site.data / "room-for-alerts").exists()
-            wait_for(lambda: "disk-full" in site.status().faults, within_s=90)  # type: ignore[union-attr]
+            wait_for(lambda: "disk-low" in site.status().faults, within_s=20)  # type: ignore[union-attr]
             (folder / "film").unlink()
-            wait_for(lambda: "disk-full" not in site.status().faults, within_s=90)  # type: ignore[union-attr]
+            wait_for(lambda: "disk-low" not in site.status().faults, within_s=20)  # type: ignore[union-attr]
             wait_for(lambda: not untold(site, hook), within_s=30)
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
@@ -146,28 +145,6 @@ def fill(path: Path) -> None:
                 file.write(b"\0" * (1 << 20))
         except OSError:
             return
-
-
-def test_clock_steps_of_an_hour_lose_nothing_and_delay_nothing(
-    need: Callable[[str, bool], None], make: Make, hook: Receiver, tmp_path: Path
-) -> None:
-    need("faketime", FAKETIME.exists())
-    clock = tmp_path / "clock"
-    clock.write_text("+0\n")
-    environment = {
-        "LD_PRELOAD": str(FAKETIME),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    with make(environment=environment) as site:
-        wait_for(hook.incidents, within_s=90)
-        for step in ("+3600", "+0", "-3600", "+0"):
-            clock.write_text(f"{step}\n")
-            told = len(hook.incidents())
-            wait_for(lambda told=told: len(hook.incidents()) >= told + 2, within_s=30)  # type: ignore[misc]
-        site.stop()
-        assert not untold(site, hook)
 
 
 def test_site_on_postgresql_survives_its_restart(make: Make, hook: Receiver, postgres: "Postgres") -> None:

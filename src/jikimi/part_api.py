@@ -2,17 +2,16 @@
 
 import logging
 import threading
-from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from jikimi.alert.trying import try_target
 from jikimi.bundle import Card, read_card
+from jikimi.checking import check_camera
 from jikimi.running import Latencies, bundle_path, open_site_store, plant_of, run_folder, told_to_end
 from jikimi.serve import Backend, create_app, serve_app
-from jikimi.settings import CameraSettings, Settings
+from jikimi.settings import Settings
 from jikimi.store import Store
-from jikimi.watch.analysis import camera_rule
 from jikimi.watch.child import Beat, send
 from jikimi.watch.trying import try_camera
 
@@ -44,16 +43,13 @@ def run_api(pipe: Connection, settings: Settings) -> None:
 
 
 def _backend(settings: Settings, store: Store, folder: Path, card: Card) -> Backend:
-    def check_camera(camera: CameraSettings) -> None:
-        camera_rule(card, camera)
-
     plant = plant_of(settings, card)
     return Backend(
         settings=settings,
         store=store,
         status_file=folder / "status.json",
-        check_camera=check_camera,
+        check_camera=lambda camera: check_camera(camera, card),
         try_target=lambda target: try_target(target, language=settings.site.language, plant=plant),
-        try_camera=lambda camera: asdict(try_camera(camera)),
+        try_camera=lambda camera: try_camera(camera).as_json(),
         deliveries=Latencies(folder / "deliveries.json"),
     )

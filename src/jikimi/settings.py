@@ -43,7 +43,7 @@ _MAX_ADDRESS = 2048
 class _Section(BaseModel):
     """A table of the file: an unknown key is a mistake and never ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _address(value: Any) -> Any:
@@ -97,7 +97,7 @@ class Mask(_Section):
 class CameraSettings(_Section):
     """One camera of a site. `sub` is analysed where there is one; `address` is recorded."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 
     name: Name
     address: Source
@@ -394,7 +394,11 @@ def _placed(settings: Settings, folder: Path) -> Settings:
 
 
 def _placed_camera(camera: CameraSettings, folder: Path) -> CameraSettings:
-    address = camera.address
+    sub = _placed_address(camera.sub, folder) if camera.sub is not None else None
+    return camera.model_copy(update={"address": _placed_address(camera.address, folder), "sub": sub})
+
+
+def _placed_address(address: Address, folder: Path) -> Address:
     if address.is_network or Path(address.reveal()).is_absolute():
-        return camera
-    return camera.model_copy(update={"address": Address(str(folder / address.reveal()))})
+        return address
+    return Address(str(folder / address.reveal()))

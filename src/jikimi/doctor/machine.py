@@ -7,14 +7,15 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
-import av.codec
 import onnxruntime
 import psutil
 
 from jikimi.doctor.finding import Finding
 from jikimi.settings import Settings
+from jikimi.video import can_decode
 
 _GB = 1_000_000_000
 _MB = 1_000_000
@@ -63,13 +64,11 @@ def _providers() -> list[str]:
 def decoders() -> Iterator[Finding]:
     """What FFmpeg in PyAV can decode."""
     for name, shown in _DECODERS.items():
-        try:
-            av.codec.Codec(name, "r")
-        except av.codec.codec.UnknownCodecError:
+        if not can_decode(name):
             cure = "install the wheel of PyAV: pip install --force-reinstall --only-binary av av"
             yield Finding(f"decoder {name}", "problem", f"{shown} cannot be decoded", cure)
         else:
-            yield Finding(f"decoder {name}", "ok", f"{shown}, PyAV {av.__version__}")
+            yield Finding(f"decoder {name}", "ok", f"{shown}, PyAV {version('av')}")
 
 
 def gpu() -> Finding:

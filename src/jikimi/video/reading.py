@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import av
+import av.codec
 import av.error
 import numpy as np
 from av.container import InputContainer
@@ -86,6 +87,15 @@ def info(stream: VideoStream) -> VideoInfo:
         fps=float(rate) if rate else None,
         duration_s=duration_s,
     )
+
+
+def can_decode(codec: str) -> bool:
+    """Whether FFmpeg here decodes a codec, by its name: h264, hevc, mjpeg, …"""
+    try:
+        av.codec.Codec(codec, "r")
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ be stored.
 import logging
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -21,10 +21,11 @@ _FULL_BYTES = 8 << 20
 
 @dataclass(slots=True)
 class Ballast:
-    """The file `path`. `look` is called a few times a second and does nothing but look."""
+    """The file `path`. `look` is called a few times a second; `used` says that the disk was full."""
 
     path: Path
     size_bytes: int = SIZE_BYTES
+    used: bool = field(default=False, init=False)
 
     def look(self) -> int:
         """Let the file go when the disk is full, make it again when there is room → free bytes."""
@@ -40,12 +41,14 @@ class Ballast:
             self.path.unlink()
         except FileNotFoundError:
             return
+        self.used = True
         log.error("%s: the disk is full; the room kept for alerts is used now", self.path.parent)
 
     def _take(self) -> None:
         try:
             with self.path.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, self.size_bytes)
+            self.used = False
         except OSError as error:
             log.warning("%s: no room can be kept for alerts: %s", self.path, error.strerror)
             self.path.unlink(missing_ok=True)

@@ -122,11 +122,14 @@ class DetectorServer:
         while True:
             self._beat()
             if self._parent_has_gone():
-                return
+                break
             self._self_test()
             asks = self._gather()
             if asks:
                 self._answer(asks)
+        for peer in list(self._peers):
+            self._drop(peer)
+        self._selector.close()
 
     def _beat(self) -> None:
         now = self.clock()

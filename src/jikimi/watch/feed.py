@@ -29,7 +29,10 @@ STALLED_S = 2.0
 HANGS_S = 2.0
 
 OPEN_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 2.0
+
+# When a reader that was left behind ends. After STALLED_S: when reading times out FFmpeg still hands out the
+# picture it was putting together, which would look like life (a stopped RTSP server was noticed after 4 s).
+READ_TIMEOUT_S = 3.0
 
 # A stream that lived this long was well; one that breaks off sooner is given a pause, or a camera that throws
 # its visitors out would be opened ten times a second.

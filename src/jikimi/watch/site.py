@@ -36,6 +36,7 @@ from jikimi.watch.health import HealthKind
 from jikimi.watch.messages import CameraConfig, EvidenceKept, IncidentChanged, Shelve, TroubleChanged
 from jikimi.watch.naming import safe_name
 from jikimi.watch.scribe import Action, BegunFault, OpenedIncident, Scribe
+from jikimi.watch.sources import check_scheme
 from jikimi.watch.watched import Watch, WatchedCamera
 
 log = logging.getLogger(__name__)
@@ -191,6 +192,8 @@ class Site:
         pre_s, post_s = settings.pre_roll_s, settings.post_roll_s
         try:
             camera_rule(self.card, settings)
+            for address in filter(None, (settings.address, settings.sub)):
+                check_scheme(address)
         except JikimiError as error:
             self.faults.begin(settings.name, "settings", str(error))
             return None
@@ -366,6 +369,8 @@ class Site:
             return
         self._status_at = self.clock() + _STATUS_S
         self._free_bytes = self.ballast.look()
+        words = f"the disk of {self.settings.site.data} is full; the room kept for alerts is used: make room"
+        self.faults.set(SITE, "disk-low", self.ballast.used, words)
         try:
             write_status(self.run_folder / "status.json", self.status())
         except OSError as error:

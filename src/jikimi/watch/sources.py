@@ -47,10 +47,7 @@ def find_cameras(sources: Sequence[str]) -> list[Camera]:
 def _spread(source: str) -> list[Address]:
     if is_network(source):
         address = Address(source)
-        if address.scheme not in SCHEMES:
-            raise SettingsError(
-                f"{address}: {address.scheme}:// is not watched; use {', '.join(sorted(SCHEMES))}"
-            )
+        check_scheme(address)
         return [address]
     path = Path(source)
     if path.is_dir():
@@ -61,6 +58,18 @@ def _spread(source: str) -> list[Address]:
     if not path.exists():
         raise SettingsError(f"{source}: no such file, folder or device")
     return [Address(source)]
+
+
+def check_scheme(address: Address) -> None:
+    """Refuse an address that nobody can watch.
+
+    Raises:
+        SettingsError: its scheme is none of those that are read.
+    """
+    if address.is_network and address.scheme not in SCHEMES:
+        raise SettingsError(
+            f"{address}: {address.scheme}:// is not watched; use {', '.join(sorted(SCHEMES))}"
+        )
 
 
 def is_live(address: Address) -> bool:
