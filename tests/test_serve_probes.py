@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from jikimi.serve.metrics import render
 from jikimi.status import CameraStatus, Histogram
 from test_serve_plant import Plant, leaks, open_plant
 
@@ -20,6 +21,13 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
 def up(plant: Plant) -> float:
     text = plant.ask(None, "GET", "/metrics").text
     return {f.name: f for f in text_string_to_metric_families(text)}["jikimi_up"].samples[0].value
+
+
+def test_metrics_say_how_long_acknowledging_took() -> None:
+    text = render(None, {}, {}, [4.0, 40.0]).decode()
+    assert 'jikimi_acknowledged_seconds_bucket{le="5"} 1.0' in text
+    assert "jikimi_acknowledged_seconds_count 2.0" in text
+    assert "jikimi_acknowledged_seconds_sum 44.0" in text
 
 
 def test_a_site_that_watches_is_well(plant: Plant) -> None:

@@ -59,6 +59,7 @@ def set_up(part: str, *, debug: bool = False) -> None:
     """Send this process's logs to stderr. `part` names the process: site, dispatch, camera 'press-3', …"""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Redacting(part, as_json=not sys.stderr.isatty()))
+    logging.raiseExceptions = False  # it would print a record's arguments as they are
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if debug else logging.INFO)

@@ -1,6 +1,6 @@
 """`/metrics` for Prometheus: the status and the outbox, read when somebody asks."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -33,13 +33,22 @@ STATES = ("connecting", "live", "stalled", "backing-off", "disabled")
 Counts = Mapping[tuple[str, OutboxState], int]
 
 
+# People acknowledge in minutes, not milliseconds.
+_WAITS_S = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+
+
 class SiteCollector(Collector):
     """Turns one status into metrics."""
 
     def __init__(
-        self, status: SiteStatus | None, outbox: Counts, deliveries: Mapping[str, Histogram]
+        self,
+        status: SiteStatus | None,
+        outbox: Counts,
+        deliveries: Mapping[str, Histogram],
+        waits_s: Sequence[float],
     ) -> None:
         self._status, self._outbox, self._deliveries = status, outbox, deliveries
+        self._waits_s = waits_s
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
@@ -48,9 +57,18 @@ class SiteCollector(Collector):
         yield up
         yield self._outbox_metric()
         yield _histograms("jikimi_delivery_seconds", "From stored to told.", "target", self._deliveries)
+        yield self._acknowledged()
         if self._status is not None:
             yield from _site(self._status)
             yield from _cameras(self._status.cameras)
+
+    def _acknowledged(self) -> Metric:
+        metric = HistogramMetricFamily(
+            "jikimi_acknowledged_seconds", "From opening to acknowledgement, incidents of the last day."
+        )
+        counts = [(f"{bound:g}", float(sum(wait <= bound for wait in self._waits_s))) for bound in _WAITS_S]
+        metric.add_metric([], [*counts, ("+Inf", float(len(self._waits_s)))], sum_value=sum(self._waits_s))
+        return metric
 
     def _outbox_metric(self) -> Metric:
         metric = GaugeMetricFamily(
@@ -61,10 +79,15 @@ class SiteCollector(Collector):
         return metric
 
 
-def render(status: SiteStatus | None, outbox: Counts, deliveries: Mapping[str, Histogram]) -> bytes:
-    """The text that Prometheus reads."""
+def render(
+    status: SiteStatus | None,
+    outbox: Counts,
+    deliveries: Mapping[str, Histogram],
+    waits_s: Sequence[float] = (),
+) -> bytes:
+    """The text that Prometheus reads; `waits_s` are seconds from opening to acknowledgement."""
     registry = CollectorRegistry()
-    registry.register(SiteCollector(status, outbox, deliveries))
+    registry.register(SiteCollector(status, outbox, deliveries, waits_s))
     return generate_latest(registry)
 
 

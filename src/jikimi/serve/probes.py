@@ -1,13 +1,13 @@
 """`/healthz` and `/metrics`: for machines, without a token, and so without anything that is secret."""
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter, Request, Response
 
 from jikimi.errors import JikimiError
 from jikimi.serve.answers import HealthAnswer
-from jikimi.serve.backend import backend_of, is_fresh
+from jikimi.serve.backend import Backend, backend_of, is_fresh
 from jikimi.serve.metrics import render
 from jikimi.status import SiteStatus
 
@@ -37,11 +37,23 @@ def metrics(request: Request) -> Response:
     except JikimiError as error:  # a store that is away must not hide the rest
         log.warning("metrics without the outbox: %s", error)
         outbox = {}
+    waits_s = waited(backend)
     try:
-        text = render(backend.status(), outbox, backend.deliveries)
+        text = render(backend.status(), outbox, backend.deliveries, waits_s)
     except (ValueError, OverflowError):  # figures that are none: the file was not written by a site
-        text = render(None, outbox, backend.deliveries)
+        text = render(None, outbox, backend.deliveries, waits_s)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def waited(backend: Backend) -> list[float]:
+    """Seconds from opening to acknowledgement of the last day's incidents; none where the store is away."""
+    since = datetime.now(UTC) - timedelta(days=1)
+    try:
+        found = backend.store.incidents(since=since, limit=1000)
+    except JikimiError as error:
+        log.warning("metrics without acknowledgements: %s", error)
+        return []
+    return [(i.acknowledged_at - i.opened_at).total_seconds() for i in found if i.acknowledged_at is not None]
 
 
 def health(status: SiteStatus | None) -> HealthAnswer:

@@ -26,7 +26,7 @@ _SILENT_S = 2.0
 _END_S = 4.9
 
 # A stand-in loads for two seconds of a core: not while the part itself is starting.
-_STAND_IN_AFTER_S = 10.0
+_STAND_IN_AFTER_S = 5.0
 
 
 @dataclass(slots=True)

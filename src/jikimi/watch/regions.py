@@ -100,7 +100,8 @@ def _union(polygons: Sequence[Sequence[Point]], height: int, width: int) -> npt.
         return None
     canvas = PillowImage.new("1", (width, height))
     for polygon in polygons:
-        ImageDraw.Draw(canvas).polygon([(x * (width - 1), y * (height - 1)) for x, y in polygon], fill=1)
+        corners = [(round(x * (width - 1)), round(y * (height - 1))) for x, y in polygon]
+        ImageDraw.Draw(canvas).polygon(corners, fill=1)
     return np.asarray(canvas, dtype=np.bool_)
 
 

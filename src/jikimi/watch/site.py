@@ -45,8 +45,8 @@ _STATUS_S = 0.5
 _COVERAGE_S = 60.0
 _WAIT_S = 0.1
 
-# A detector beats five times in this; then it hangs. Loading a model takes seconds on a busy machine.
-_DETECTOR_SILENT_S = 1.25
+# A detector beats four times in this; then it hangs. Loading a model takes seconds on a busy machine.
+_DETECTOR_SILENT_S = 1.0
 
 # A camera that hangs is ended within a second, so that it is seen again within three, its keyframe included.
 _CAMERA_SILENT_S = 1.0
