@@ -17,15 +17,15 @@ import pytest
 from bundles import make_bundle
 from cameras import CameraServer, rtsp, write_film
 from jikimi.incident import Rule
+from mosquitto_server import Listener, Mosquitto, mosquitto
 from sites import Receiver, RunningSite, shop_floor, wait_for
 
 if TYPE_CHECKING:
-    from mosquitto_server import Mosquitto
     from postgres_server import Postgres
 
-pytest_plugins = ("mosquitto_server", "postgres_server")
+pytest_plugins = ("postgres_server",)
 
-__all__ = ["rtsp"]
+__all__ = ["mosquitto", "rtsp"]
 
 AWAY_S = float(os.environ.get("JIKIMI_AWAY_S", "8"))
 FPS = 15
@@ -68,10 +68,8 @@ def untold(site: RunningSite, hook: Receiver) -> set[str]:
 
 
 def test_nothing_is_lost_while_webhook_and_broker_are_away(
-    make: Make, hook: Receiver, mosquitto: "Mosquitto"
+    make: Make, hook: Receiver, mosquitto: Mosquitto
 ) -> None:
-    from mosquitto_server import Listener
-
     more = f'[[target]]\nname = "broker"\nkind = "mqtt"\nurl = "{mosquitto.url()}"'
     with Listener(mosquitto) as listener, make(more=more) as site:
         wait_for(hook.incidents, within_s=60)
