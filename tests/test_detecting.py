@@ -122,7 +122,7 @@ def serving(path: Path, request: pytest.FixtureRequest) -> Iterator[Serving]:
         listener.listen(16)
         listener.setblocking(False)
         ours, theirs = multiprocessing.Pipe()
-        config = DetectorConfig(path, place, batch_wait_s=0.3, self_test_s=getattr(request, "param", 3600.0))
+        config = DetectorConfig(path, place, batch_wait_s=0.15, self_test_s=getattr(request, "param", 3600.0))
         bundle = cast(Bundle, model)
         server = DetectorServer(theirs, config, bundle, listener, selftest.answer(bundle))
         thread = threading.Thread(target=server.run)

@@ -61,7 +61,7 @@ def test_camera_that_is_in_both_is_refused_at_the_start_and_the_files_counts_lat
     wait_for(lambda: names(following) == ["a", "b"])
     assert following.wanted["a"].settings == camera("a")
     following.stop()
-    with pytest.raises(SettingsError, match="'a' is in jikimi.toml and in the store"):
+    with pytest.raises(SettingsError, match=r"'a' is in jikimi\.toml and in the store"):
         Following(sqlite_store, [camera("a")]).look()
 
 

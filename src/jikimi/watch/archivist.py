@@ -73,7 +73,7 @@ class Archivist:
     _again: list[tuple[CameraSettings, EvidenceKept, int]] = field(default_factory=list, init=False)
     _mine: set[str] = field(default_factory=set, init=False)
     _passes: int = field(default=0, init=False)
-    _begun: bool = field(default=False, init=False)
+    _began: float = field(default_factory=time.time, init=False)
     _sweeps: int = field(default=0, init=False)
     _troubles: deque[Trouble] = field(default_factory=deque, init=False)
     _on: set[str] = field(default_factory=set, init=False)
@@ -152,10 +152,10 @@ class Archivist:
         """Archive what a run that was killed had not: unfinished files, and finished ones nobody entered."""
         self.folder.mkdir(parents=True, exist_ok=True)
         cameras = {safe_name(camera.name): camera for camera in self._cameras()}
-        for path in recover(self.folder):
+        recovered = recover(self.folder)
+        for path in recovered:
             log.warning("%s: finished after the process that wrote it had died", path.name)
         listed = Manifest(self.folder).listed()
-        settled, self._begun = not self._begun, True
         for path in sorted(self.folder.rglob("*")):
             uid, kind = uid_of(path), _kind(path)
             if _is_dead(path):
@@ -166,12 +166,17 @@ class Archivist:
                 and path.relative_to(self.folder).as_posix() not in listed
                 and uid not in self._mine
                 and path.is_file()
-                and (settled or abs(time.time() - path.stat().st_mtime) > _SETTLED_S)
+                and (path in recovered or self._is_settled(path))
             ):
                 kept = EvidenceKept(uid, kind, path, problem="the process that wrote it died; found later")
                 camera = cameras.get(path.parent.name)
                 self._guarded(partial(self._keep, camera, kept, path.parent.name))
         self._enter_lost(Manifest(self.folder).listed())
+
+    def _is_settled(self, path: Path) -> bool:
+        """Whether whoever wrote it is of an earlier run, or had the time to tell. Clocks may be put back."""
+        written = path.stat().st_mtime
+        return written < self._began or abs(time.time() - written) > _SETTLED_S
 
     def _cameras(self) -> list[CameraSettings]:
         """All there are: what a camera's masks hide stays hidden. Raises StoreError."""
