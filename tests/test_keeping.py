@@ -95,7 +95,15 @@ class Watching:
     def poll(self) -> None:
         self.found += self.keeping.poll()
 
-    def videos(self, uid: str) -> list[EvidenceKept]:
+    def videos(self, uid: str, n: int = 0) -> list[EvidenceKept]:
+        """What came out of an incident; waits for `n` files, which are finished in a thread of their own."""
+        until = time.monotonic() + 10
+        while len(self._videos(uid)) < n and time.monotonic() < until:
+            self.poll()
+            time.sleep(0.02)
+        return self._videos(uid)
+
+    def _videos(self, uid: str) -> list[EvidenceKept]:
         return [kept for kept in self.found if kept.uid == uid and kept.kind == "video"]
 
 
@@ -126,7 +134,7 @@ def test_incident_leaves_a_file_from_before_to_after(watching: Watching, video: 
     watching.keeping.closed(change(A, 1007.0, closed=True))
     line.feed(9.5)
     watching.poll()
-    (kept,) = watching.videos(A)
+    (kept,) = watching.videos(A, 1)
     assert kept.complete and not kept.problem and kept.path is not None
     assert uid_of(kept.path) == A and kept.path.name.startswith("20260701T030000Z_fall-down_")
     assert -3.1 <= kept.start_s <= -2.0 and kept.end_s == pytest.approx(3.0, abs=0.5)
@@ -141,7 +149,7 @@ def test_connection_that_is_lost_in_an_incident_leaves_two_files(watching: Watch
     watching.keeping.opened(change(A, 1005.0), AT)
     first.feed(6.0)
     watching.lose(first)
-    (before,) = watching.videos(A)
+    (before,) = watching.videos(A, 1)
     assert not before.complete and before.end_s == pytest.approx(1.0, abs=0.5)
     second = Connection(video, watching.folder, began_s=1010.0)
     watching.connect(second)
@@ -149,7 +157,7 @@ def test_connection_that_is_lost_in_an_incident_leaves_two_files(watching: Watch
     watching.keeping.closed(change(A, 1013.0, closed=True))
     second.feed(5.0)
     watching.poll()
-    after = watching.videos(A)[1]
+    after = watching.videos(A, 2)[1]
     assert after.path != before.path and after.path is not None and uid_of(after.path) == A
     # counted from the incident's opening: the second file begins five seconds after it
     assert after.start_s == pytest.approx(5.0, abs=0.2) and after.end_s == pytest.approx(9.0, abs=0.5)
@@ -166,7 +174,7 @@ def test_incident_that_opens_between_two_connections_is_kept_from_the_second_on(
     watching.connect(line)
     line.feed(2.0)
     watching.lose(line)
-    (kept,) = watching.videos(A)
+    (kept,) = watching.videos(A, 1)
     assert kept.start_s == pytest.approx(2.0, abs=0.2) and length_s(kept.path) > 1
     line.close()
 
@@ -175,7 +183,7 @@ def test_incident_without_anything_to_record_says_so(watching: Watching) -> None
     watching.keeping.opened(change(A, 1000.0), AT)
     watching.keeping.closed(change(A, 1002.0, closed=True))
     watching.poll()
-    (kept,) = watching.videos(A)
+    (kept,) = watching.videos(A, 1)
     assert kept.path is None and "nothing to record" in kept.problem
 
 
@@ -189,7 +197,7 @@ def test_stream_whose_time_has_not_begun_records_nothing_yet(watching: Watching,
     watching.connect(line)
     line.feed(2.0)
     watching.lose(line)
-    assert watching.videos(A)[0].path is not None
+    assert watching.videos(A, 1)[0].path is not None
     line.close()
 
 
@@ -207,8 +215,8 @@ def test_two_zones_at_the_same_moment_have_a_file_each(watching: Watching, video
     watching.keeping.closed(change(A, 1008.0, closed=True, zone="belt"))
     line.feed(10.5)
     watching.poll()
-    assert watching.videos(A)[0].end_s == pytest.approx(4.0, abs=0.5)
-    assert watching.videos(B)[0].end_s == pytest.approx(2.0, abs=0.5)
+    assert watching.videos(A, 1)[0].end_s == pytest.approx(4.0, abs=0.5)
+    assert watching.videos(B, 1)[0].end_s == pytest.approx(2.0, abs=0.5)
     line.close()
 
 
@@ -223,7 +231,7 @@ def test_sub_stream_records_while_the_main_one_is_away(watching: Watching, video
     watching.keeping.opened(change(A, started_s + 5.0), AT)
     main.feed(6.0)
     watching.lose(main)  # … and the sub-stream, known before, takes over what is open
-    assert len(watching.videos(A)) == 1
+    assert len(watching.videos(A, 1)) == 1
     watching.now = sub
     watching.poll()
     sub.feed(8.0)
@@ -231,12 +239,12 @@ def test_sub_stream_records_while_the_main_one_is_away(watching: Watching, video
     watching.connect(again)  # the main stream is back: the sub-stream's file ends by itself
     sub.feed(11.0)
     watching.poll()
-    assert len(watching.videos(A)) == 2
+    assert len(watching.videos(A, 2)) == 2
     again.feed(2.0)
     watching.keeping.closed(change(A, again.began_s + 2.0, closed=True))
     again.feed(4.0)
     watching.poll()
-    files = watching.videos(A)
+    files = watching.videos(A, 3)
     assert len(files) == 3 and len({kept.path for kept in files}) == 3
     assert all(length_s(kept.path) > 1 for kept in files)
     for line in (sub, main, again):
@@ -253,7 +261,7 @@ def test_incidents_of_many_connections_are_forgotten(watching: Watching, video: 
         line.feed(2.0)
         watching.keeping.closed(change(uid, line.began_s + 2.0, closed=True))
         watching.lose(line)
-        assert watching.videos(uid)[0].path is not None
+        assert watching.videos(uid, 1)[0].path is not None
         line.close()
     assert not watching.keeping._recordings and not watching.keeping._open
 

@@ -29,7 +29,7 @@ from jikimi.errors import SettingsError
 Point = tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]]
 """(x, y) as shares of the picture's width and height, from its upper left corner."""
 
-Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
+Polygon = Annotated[tuple[Point, ...], Field(min_length=3), AfterValidator(lambda value: _has_area(value))]
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -66,7 +66,20 @@ def _https(value: SecretStr) -> SecretStr:
     return value
 
 
-Clock = Annotated[time, BeforeValidator(_clock)]
+def _naive(value: time) -> time:
+    if value.tzinfo is not None:
+        raise ValueError("a time of the plant's own clock is expected, as 08:00, without a zone")
+    return value
+
+
+def _has_area(value: tuple[Point, ...]) -> tuple[Point, ...]:
+    twice = sum(x * y2 - x2 * y for (x, y), (x2, y2) in zip(value, (*value[1:], value[0]), strict=True))
+    if abs(twice) < 2e-4:  # a hundredth of a hundredth of the picture
+        raise ValueError("a polygon encloses something: give three corners or more, not on a line")
+    return value
+
+
+Clock = Annotated[time, BeforeValidator(_clock), AfterValidator(_naive)]
 Source = Annotated[Address, BeforeValidator(_address)]
 Url = Annotated[SecretStr, AfterValidator(_https)]
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f/\\]+$")]

@@ -71,7 +71,7 @@ class Archivist:
         default_factory=queue.Queue, init=False
     )
     _again: list[tuple[CameraSettings, EvidenceKept, int]] = field(default_factory=list, init=False)
-    _mine: set[str] = field(default_factory=set, init=False)
+    _mine: set[Path] = field(default_factory=set, init=False)
     _passes: int = field(default=0, init=False)
     _began: float = field(default_factory=time.time, init=False)
     _sweeps: int = field(default=0, init=False)
@@ -91,8 +91,13 @@ class Archivist:
 
     def put(self, camera: CameraSettings, kept: EvidenceKept) -> None:
         """Archive this file."""
-        self._mine.add(kept.uid)
+        if kept.path is not None:
+            self._mine.add(kept.path)
         self._files.put((camera, kept))
+
+    def look_again(self) -> None:
+        """A camera's process was lost: what it was writing is finished and entered soon."""
+        self._passes = 0
 
     def troubles(self) -> list[Trouble]:
         """What has begun and ended since the last call."""
@@ -164,7 +169,7 @@ class Archivist:
                 uid is not None
                 and kind is not None
                 and path.relative_to(self.folder).as_posix() not in listed
-                and uid not in self._mine
+                and path not in self._mine
                 and path.is_file()
                 and (path in recovered or self._is_settled(path))
             ):

@@ -113,6 +113,7 @@ class CameraProcess:
             self._wake.clear()
             self._listen()
             self._follow()
+            self._wake_up()
             for answered in self.link.answers():
                 self._decide(answered)
             for kept in self.keeping.poll():
@@ -184,7 +185,7 @@ class CameraProcess:
         self._count("decided", age_s)
         before = self.judging.decisions
         changes = list(self.judging.judge(answered))
-        self.wellness.answered(age_s)
+        self.wellness.answered(age_s, decided=self.judging.decisions > before)
         if self.judging.decisions > before:
             self._decided_s = answered.decided_s
         for change in changes:
@@ -222,6 +223,12 @@ class CameraProcess:
                 send(self.pipe, strip)
         elif kind == "closed":
             self.keeping.closed(change)
+
+    def _wake_up(self) -> None:
+        """What began while incidents were not wanted, and goes on now that they are, opens anew."""
+        if self._silenced and not self._resting():
+            self.judging.forget(self._silenced)
+            self._silenced.clear()
 
     def _resting(self) -> bool:
         """Whether incidents are not wanted now: shelved, or outside the camera's hours."""

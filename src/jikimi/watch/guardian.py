@@ -60,10 +60,16 @@ class Warm:
             log.warning("the stand-in has ended")
             self.end()
         if self._process is None and time.monotonic() >= self._due_at:
-            self._control, theirs = Pipe()
-            arguments = [*self.program.arguments, "--standby"]
-            self._process = Program(arguments)(theirs)
-            theirs.close()
+            try:
+                self._prepare()
+            except OSError as error:
+                log.error("no stand-in can be started: %s", error.strerror)
+                self._due_at = time.monotonic() + _STAND_IN_AFTER_S
+
+    def _prepare(self) -> None:
+        self._control, theirs = Pipe()
+        with theirs:
+            self._process = Program([*self.program.arguments, "--standby"])(theirs)
 
     def end(self) -> None:
         """Let the stand-in go."""

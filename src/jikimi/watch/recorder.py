@@ -7,6 +7,8 @@ Where the disk refuses half-way, what is there gets that name, and the evidence 
 
 import logging
 import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -86,7 +88,8 @@ class _Recording:
 class Recorder:
     """Evidence of one stream. The reading thread feeds it, the scoring thread opens and closes incidents.
 
-    Trouble with the disk never reaches the reader: it becomes an `Evidence` with a `problem`.
+    Trouble with the disk never reaches the reader: it becomes an `Evidence` with a `problem`. Files are
+    finished and checked in a thread of their own, since a disk may take seconds to say that it has them.
     """
 
     folder: Path
@@ -96,7 +99,10 @@ class Recorder:
     _ring: PacketRing = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _recordings: list[_Recording] = field(default_factory=list, init=False)
-    _outcomes: list[Evidence] = field(default_factory=list, init=False)  # one an incident, so bounded
+    _outcomes: deque[Evidence] = field(default_factory=deque, init=False)  # one an incident, so bounded
+    _finishing: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, "evidence"), init=False
+    )
     _last: StoredPacket | None = field(default=None, init=False)
     _finished: bool = field(default=False, init=False)
 
@@ -159,12 +165,14 @@ class Recorder:
             for recording in list(self._recordings):
                 self._end(recording)
             self._ring.clear()
+        self._finishing.shutdown()
 
     def outcomes(self) -> list[Evidence]:
-        """Return what has come out since the last call."""
-        with self._lock:
-            outcomes, self._outcomes = self._outcomes, []
-            return outcomes
+        """Return what has come out since the last call; never waits for the disk."""
+        found = []
+        while self._outcomes:
+            found.append(self._outcomes.popleft())
+        return found
 
     def _write(self, recording: _Recording, packets: list[StoredPacket]) -> None:
         try:
@@ -176,6 +184,9 @@ class Recorder:
 
     def _end(self, recording: _Recording) -> None:
         self._recordings.remove(recording)
+        self._finishing.submit(self._finish, recording)
+
+    def _finish(self, recording: _Recording) -> None:
         if recording.file.first is None:
             recording.file.abandon()
             problem = "evidence cannot be written: the stream brought no keyframe"

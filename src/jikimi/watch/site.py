@@ -7,7 +7,7 @@ evidence to the archivist, and writes down twice a second how everything is.
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -57,6 +57,9 @@ BLIND_S = 3.0
 # SIGTERM to end: cameras finish their evidence, then what is queued is written (5 s in all).
 _CAMERAS_END_S, _QUEUES_END_S = 3.0, 1.5
 
+# A camera that is watched no more, or otherwise, has this long to finish its evidence.
+_DROP_S = 1.0
+
 # An entry that has waited this long for the store is a fault of the store.
 _STORE_WAITS_S = 5.0
 
@@ -83,6 +86,7 @@ class Site:
     following: Following = field(init=False)
     _plant: Plant = field(init=False)
     _cameras: dict[str, WatchedCamera] = field(default_factory=dict, init=False)
+    _refused: set[str] = field(default_factory=set, init=False)
     _detector: Child = field(init=False)
     _detector_watch: Watch = field(init=False)
     _detector_beat: DetectorBeat | None = field(default=None, init=False)
@@ -109,7 +113,11 @@ class Site:
         self.ballast = Ballast(site.data / "room-for-alerts")
         model = self.settings.model
         config = DetectorConfig(
-            self.bundle, self._socket, threads=model.threads, batch_wait_s=model.batch_wait_ms / 1000
+            self.bundle,
+            self._socket,
+            threads=model.threads,
+            batch_wait_s=model.batch_wait_ms / 1000,
+            card=self.card,
         )
         launch = Forked(self.context, "detector", run_detector, (config,))
         self._detector = Child("detector", launch, silent_s=_DETECTOR_SILENT_S)
@@ -174,13 +182,17 @@ class Site:
     def _follow(self) -> None:
         """Start cameras that are wanted, end those that are not, tell the others what has changed."""
         wanted: Mapping[str, Wanted] = self.following.wanted
-        for name in set(self._cameras) - set(wanted):
-            self._drop(name)
+        gone = [
+            camera
+            for name, camera in self._cameras.items()
+            if name not in wanted or wanted[name].settings != camera.settings
+        ]
+        self._drop(gone)
+        for name in self._refused - set(wanted):
+            self._refused.discard(name)
+            self.faults.end(name, "settings")
         for name, wish in wanted.items():
             camera = self._cameras.get(name)
-            if camera is not None and camera.settings != wish.settings:
-                self._drop(name)
-                camera = None
             if camera is None:
                 camera = self._add(wish)
             if camera is not None and camera.shelved_until != wish.shelved_until:
@@ -195,6 +207,7 @@ class Site:
             for address in filter(None, (settings.address, settings.sub)):
                 check_scheme(address)
         except JikimiError as error:
+            self._refused.add(settings.name)
             self.faults.begin(settings.name, "settings", str(error))
             return None
         config = CameraConfig(
@@ -214,15 +227,21 @@ class Site:
         child = Child(name, launch, silent_s=_CAMERA_SILENT_S)
         camera = WatchedCamera(settings, child, self.clock, wish.shelved_until)
         self._cameras[settings.name] = camera
+        self._refused.discard(settings.name)
         self.faults.end(settings.name, "settings")
         return camera
 
-    def _drop(self, name: str) -> None:
-        camera = self._cameras.pop(name)
-        for message in camera.child.let_go(1.0):
-            self._take(camera, message)
-        self._close_open(camera)
-        self.faults.forget(name)
+    def _drop(self, cameras: Sequence[WatchedCamera]) -> None:
+        """End cameras, all at once: however many there are, the loop waits a second at most."""
+        for camera in cameras:
+            camera.child.tell(None)
+        until = self.clock() + _DROP_S
+        for camera in cameras:
+            del self._cameras[camera.name]
+            for message in camera.child.let_go(max(0.0, until - self.clock())):
+                self._take(camera, message)
+            self._close_open(camera)
+            self.faults.forget(camera.name)
 
     def _poll_detector(self) -> None:
         for beat in self._detector.poll():
@@ -241,6 +260,7 @@ class Site:
             self._take(camera, message)
         if camera.lost():
             self._close_open(camera)
+            self.archivist.look_again()
         camera.count_idle(due=self._is_due(camera.settings))
         trouble = camera.watch.trouble()
         words = f"camera {camera.name!r}: {trouble}; see the log, and try the address with jikimi camera test"
