@@ -183,6 +183,13 @@ def test_file_that_is_no_video_is_one_clear_line(tmp_path: Path, content: bytes)
     assert "\n" not in str(refused.value)
 
 
+def test_codec_that_nobody_knows_is_said(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "v.mp4", seconds=1)
+    video.write_bytes(video.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(VideoError, match="codec that is not known"), open_input(video):
+        pytest.fail("it was opened")
+
+
 def test_missing_file_and_file_without_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="No such file"), open_input(tmp_path / "none.mp4"):
         pass

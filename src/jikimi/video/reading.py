@@ -64,6 +64,8 @@ def open_input(source: Path | str, **options: Any) -> Iterator[InputContainer]:
     try:
         if not container.streams.video:
             raise VideoError(f"{name}: holds no video stream")
+        if container.streams.video[0].codec_context is None:
+            raise VideoError(f"{name}: damaged, or in a codec that is not known here; convert it to H.264")
         yield container
     finally:
         container.close()
