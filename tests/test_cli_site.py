@@ -29,7 +29,8 @@ from jikimi.archive import Manifest
 from jikimi.cli_alerts import quoted
 from jikimi.errors import VideoError
 from jikimi.running import alone
-from jikimi.settings import CameraSettings, Settings, load_settings
+from jikimi.settings import CameraSettings, Settings
+from jikimi.settings_file import load_settings
 from jikimi.status import CameraStatus, SiteStatus, write_status
 from jikimi.store import IncidentRecord, Store, open_box, open_store
 from jikimi.watch.archivist import HEAD

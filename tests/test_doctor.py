@@ -23,7 +23,8 @@ from cameras import CameraServer, rtsp, write_film
 from jikimi import cli
 from jikimi.address import Address
 from jikimi.doctor import Finding, examine, machine, outside, site
-from jikimi.settings import CameraSettings, Settings, load_settings
+from jikimi.settings import CameraSettings, Settings
+from jikimi.settings_file import load_settings
 from jikimi.status import CameraStatus, SiteStatus, write_status
 from jikimi.store import Store, open_box, open_store
 from jikimi.watch.trying import CameraFacts, StreamFacts

@@ -21,7 +21,8 @@ from jikimi.alert.webhook import sign
 from jikimi.cli import app
 from jikimi.serve import cameras, evidence, incidents, probes, site
 from jikimi.serve.metrics import render
-from jikimi.settings import Settings, load_settings
+from jikimi.settings import Settings
+from jikimi.settings_file import load_settings
 from jikimi.status import CameraStatus, Histogram, SiteStatus
 from jikimi.watch.health import HealthKind
 

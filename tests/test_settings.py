@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from jikimi.address import Address
 from jikimi.errors import SettingsError
-from jikimi.settings import CameraSettings, Settings, load_settings, secret_key
+from jikimi.settings import CameraSettings, Settings
+from jikimi.settings_file import load_settings, secret_key
 
 CAMERA = '[[camera]]\nname = "press-3"\naddress = "rtsp://admin:pw@10.0.0.3/main"\n'
 ZONE, MASK = CAMERA + "[[camera.zone]]\nname = 'z'\n", CAMERA + "[[camera.mask]]\n"

@@ -73,7 +73,7 @@ def test(
     Example: jikimi target test control-room
     """
     from jikimi.errors import NotFoundError
-    from jikimi.settings import load_settings
+    from jikimi.settings_file import load_settings
 
     settings = load_settings(config)
     found = [target for target in settings.targets if target.name == name]

@@ -55,7 +55,7 @@ def add(
 
     from jikimi.bundle import read_card
     from jikimi.running import bundle_path
-    from jikimi.settings import load_settings
+    from jikimi.settings_file import load_settings
     from jikimi.watch.analysis import camera_rule
 
     settings = load_settings(config)
@@ -142,7 +142,7 @@ def list_cameras(as_json: AsJson = False, config: Config = None) -> None:
 
     Example: jikimi camera list
     """
-    from jikimi.settings import load_settings
+    from jikimi.settings_file import load_settings
 
     settings = load_settings(config)
     with opened_store(settings) as store:
@@ -233,7 +233,7 @@ def _named(text: str, config: Path | None) -> "CameraSettings":
     """A camera of the site, or an address. Raises NotFoundError where it is neither."""
     from jikimi.address import is_network
     from jikimi.errors import NotFoundError
-    from jikimi.settings import load_settings
+    from jikimi.settings_file import load_settings
 
     if text == "-" or is_network(text):
         return _checked({"name": "camera", "address": _given(text, "ADDRESS")})
@@ -269,7 +269,7 @@ def remove(name: CameraName, config: Config = None) -> None:
 
     Example: jikimi camera remove press-3
     """
-    from jikimi.settings import load_settings
+    from jikimi.settings_file import load_settings
 
     settings = load_settings(config)
     with opened_store(settings) as store:
@@ -296,7 +296,7 @@ def shelve(
 
     from jikimi.cli_shared import who
     from jikimi.errors import NotFoundError
-    from jikimi.settings import load_settings
+    from jikimi.settings_file import load_settings
 
     settings = load_settings(config)
     until = datetime.now(UTC) + timedelta(minutes=minutes) if minutes else None

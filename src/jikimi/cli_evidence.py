@@ -40,7 +40,7 @@ def verify(folder: Folder = None, config: Config = None) -> None:
     """
     from jikimi.archive import verify as look
     from jikimi.errors import JikimiError, SettingsError
-    from jikimi.settings import load_settings
+    from jikimi.settings_file import load_settings
 
     settings = load_settings(config)
     place = folder or settings.evidence_folder
@@ -120,7 +120,7 @@ def recover(folder: Folder = None, config: Config = None) -> None:
     Example: jikimi evidence recover
     """
     from jikimi.errors import SettingsError
-    from jikimi.settings import load_settings
+    from jikimi.settings_file import load_settings
 
     settings = load_settings(config)
     if folder is not None and not folder.is_dir():

@@ -41,7 +41,7 @@ def run_site(config: Path | None, *, parts: tuple[PartName, ...]) -> None:
     """Check everything, then keep the parts running until a signal comes."""
     from jikimi import logs
     from jikimi.checking import check_site
-    from jikimi.settings import load_settings
+    from jikimi.settings_file import load_settings
     from jikimi.watch.guardian import guard
 
     settings = load_settings(config)
@@ -72,7 +72,7 @@ def part(
     from multiprocessing.connection import Connection
 
     from jikimi import logs
-    from jikimi.settings import load_settings
+    from jikimi.settings_file import load_settings
     from jikimi.watch.child import ignore_signals
 
     ignore_signals()

@@ -19,7 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 from jikimi.alert.message import Plant
 from jikimi.bundle import Card
 from jikimi.errors import SettingsError
-from jikimi.settings import Settings, secret_key
+from jikimi.settings import Settings
+from jikimi.settings_file import secret_key
 from jikimi.shipped import shipped_model
 from jikimi.status import Histogram
 from jikimi.store import Store, open_box, open_store

@@ -1,12 +1,9 @@
-"""A site's settings: `jikimi.toml`, then `JIKIMI_*` from the environment, read once and passed down.
+"""What a site's settings can say. Every value checks itself: what is wrong is told before anything starts.
 
-Every value checks itself here, so that what is wrong is one line with file, key and cure before anything
-starts. Nothing else in the project reads the environment or this file.
+`settings_file` reads them from `jikimi.toml` and the environment.
 """
 
-import os
 import re
-import tomllib
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,12 +16,10 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationError,
     model_validator,
 )
 
 from jikimi.address import Address
-from jikimi.errors import SettingsError
 
 Point = tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]]
 """(x, y) as shares of the picture's width and height, from its upper left corner."""
@@ -311,107 +306,3 @@ class Settings(_Section):
     def zone(self) -> ZoneInfo | None:
         """The plant's time zone; None is the machine's."""
         return ZoneInfo(self.site.time_zone) if self.site.time_zone else None
-
-
-# Environment variables that stand for a key of the file: `JIKIMI_SERVE__PORT=9000` is `[serve] port`.
-_PREFIX, _DEEPER = "JIKIMI_", "__"
-
-_SECTIONS = frozenset({"site", "model", "store", "serve", "evidence", "health", "alerts", "pulse"})
-
-
-def load_settings(path: Path | None = None, *, environment: dict[str, str] | None = None) -> Settings:
-    """Read `jikimi.toml`; no path means the one in the current folder, or defaults where there is none.
-
-    Relative paths in the file count from the file's folder.
-
-    Raises:
-        SettingsError: the file cannot be read, or a key is unknown, missing or wrong: one line saying which.
-    """
-    environment = dict(os.environ) if environment is None else environment
-    given = path is not None
-    path = path or Path("jikimi.toml")
-    raw: dict[str, Any] = {}
-    if given or path.exists():
-        raw = _read(path)
-    _overlay(raw, environment)
-    try:
-        settings = Settings.model_validate(raw)
-    except ValidationError as error:
-        raise SettingsError(f"{path}: {_first(error, raw)}") from None  # pydantic's own words quote secrets
-    return _placed(settings, path.parent)
-
-
-def secret_key(environment: dict[str, str] | None = None) -> str | None:
-    """Return the key for addresses that the environment gives (`JIKIMI_KEY`), if it does."""
-    return (dict(os.environ) if environment is None else environment).get("JIKIMI_KEY") or None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}; give --config FILE") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path}: {error}") from None
-
-
-def _overlay(raw: dict[str, Any], environment: dict[str, str]) -> None:
-    """Put what the environment says of single keys over what the file says."""
-    for name, value in sorted(environment.items()):
-        section, deeper, key = name.removeprefix(_PREFIX).lower().partition(_DEEPER)
-        if name.startswith(_PREFIX) and deeper and section in _SECTIONS:
-            table = raw.setdefault(section, {})
-            if isinstance(table, dict):
-                table[key] = value
-
-
-def _first(error: ValidationError, raw: dict[str, Any]) -> str:
-    """The first thing that is wrong: key, what is wrong with it and what it may be; no value is quoted."""
-    found = error.errors(include_input=False, include_url=False)[0]
-    key = _key(found["loc"], raw)
-    if found["type"] == "extra_forbidden":
-        return f"{key}: no such setting; see docs/operations.md for those there are"
-    if found["type"] == "missing":
-        return f"{key}: missing; give it a value"
-    text = found["msg"].removeprefix("Value error, ")
-    return f"{key}: {text}" if key else text
-
-
-def _key(parts: tuple[int | str, ...], raw: Any) -> str:
-    """`camera 'press-3'.theta_on.jam` for ("camera", 2, "theta_on", "jam")."""
-    shown = ""
-    for part in parts:
-        raw = raw[part] if _holds(raw, part) else None
-        if isinstance(part, int):
-            name = raw.get("name") if isinstance(raw, dict) else None
-            shown += f" {name!r}" if isinstance(name, str) else f" number {part + 1}"
-        else:
-            shown += f".{part}" if shown else part
-    return shown
-
-
-def _holds(raw: Any, part: int | str) -> bool:
-    if isinstance(raw, dict):
-        return part in raw
-    return isinstance(raw, list) and isinstance(part, int) and part < len(raw)
-
-
-def _placed(settings: Settings, folder: Path) -> Settings:
-    """Let relative paths count from the file's folder."""
-    site = settings.site.model_copy(update={"data": folder / settings.site.data})
-    bundle, key_file = settings.model.bundle, settings.store.key_file
-    model = settings.model.model_copy(update={"bundle": folder / bundle if bundle else None})
-    store = settings.store.model_copy(update={"key_file": folder / key_file if key_file else None})
-    cameras = tuple(_placed_camera(camera, folder) for camera in settings.cameras)
-    return settings.model_copy(update={"site": site, "model": model, "store": store, "cameras": cameras})
-
-
-def _placed_camera(camera: CameraSettings, folder: Path) -> CameraSettings:
-    sub = _placed_address(camera.sub, folder) if camera.sub is not None else None
-    return camera.model_copy(update={"address": _placed_address(camera.address, folder), "sub": sub})
-
-
-def _placed_address(address: Address, folder: Path) -> Address:
-    if address.is_network or Path(address.reveal()).is_absolute():
-        return address
-    return Address(str(folder / address.reveal()))

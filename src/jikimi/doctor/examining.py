@@ -7,7 +7,8 @@ from jikimi.doctor.machine import look_at_machine
 from jikimi.doctor.outside import finished, start_cameras, start_targets
 from jikimi.doctor.site import look_at_database, look_at_key, look_at_model, look_at_running
 from jikimi.errors import JikimiError
-from jikimi.settings import CameraSettings, Settings, load_settings
+from jikimi.settings import CameraSettings, Settings
+from jikimi.settings_file import load_settings
 
 
 def examine(config: Path | None) -> list[Finding]:

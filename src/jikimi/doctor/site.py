@@ -14,7 +14,8 @@ from jikimi.checking import check_port
 from jikimi.doctor.finding import Finding, problem
 from jikimi.errors import JikimiError
 from jikimi.running import FRESH_S, bundle_path, run_folder
-from jikimi.settings import CameraSettings, Settings, secret_key
+from jikimi.settings import CameraSettings, Settings
+from jikimi.settings_file import secret_key
 from jikimi.status import SiteStatus, read_status
 from jikimi.store import open_box, open_store
 from jikimi.store.engine import connect

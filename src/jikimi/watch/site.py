@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from jikimi.alert.message import Plant
-from jikimi.alert.notices import fault_targets, notices_for_incident
+from jikimi.alert.notices import fault_targets
 from jikimi.bundle import Card
 from jikimi.errors import JikimiError
 from jikimi.hours import due
 from jikimi.settings import CameraSettings, Settings
 from jikimi.status import Histogram, SiteStatus, write_status
-from jikimi.store import CoverageRecord, IncidentRecord, Store
+from jikimi.store import CoverageRecord, Store
 from jikimi.watch.analysis import camera_rule
 from jikimi.watch.archivist import Archivist
 from jikimi.watch.ballast import Ballast
@@ -33,6 +33,7 @@ from jikimi.watch.detecting import DetectorBeat, DetectorConfig, run_detector
 from jikimi.watch.fault_book import SITE, FaultBook
 from jikimi.watch.following import Following, Wanted
 from jikimi.watch.health import HealthKind
+from jikimi.watch.incident_book import IncidentBook
 from jikimi.watch.messages import CameraConfig, EvidenceKept, IncidentChanged, Shelve, TroubleChanged
 from jikimi.watch.naming import safe_name
 from jikimi.watch.scribe import Action, BegunFault, OpenedIncident, Scribe
@@ -83,8 +84,8 @@ class Site:
     scribe: Scribe = field(init=False)
     archivist: Archivist = field(init=False)
     faults: FaultBook = field(init=False)
+    incidents: IncidentBook = field(init=False)
     following: Following = field(init=False)
-    _plant: Plant = field(init=False)
     _cameras: dict[str, WatchedCamera] = field(default_factory=dict, init=False)
     _refused: set[str] = field(default_factory=set, init=False)
     _detector: Child = field(init=False)
@@ -100,14 +101,12 @@ class Site:
 
     def __post_init__(self) -> None:
         site = self.settings.site
-        self._plant = Plant(
-            site=site.name,
-            language=site.language,
-            zone=self.settings.zone(),
-            behaviors=self.card.behaviors,
+        plant = Plant(
+            site=site.name, language=site.language, zone=self.settings.zone(), behaviors=self.card.behaviors
         )
         self.scribe = Scribe(self.store, self.run_folder / "spool", self._stored)
-        self.faults = FaultBook(self.scribe, self._plant, fault_targets(self.settings.targets))
+        self.faults = FaultBook(self.scribe, plant, fault_targets(self.settings.targets))
+        self.incidents = IncidentBook(self.scribe, plant, self.settings, self.card.name)
         self.archivist = Archivist(self.settings, self.store, self.scribe)
         self.following = Following(self.store, self.settings.cameras)
         self.ballast = Ballast(site.data / "room-for-alerts")
@@ -240,7 +239,7 @@ class Site:
             del self._cameras[camera.name]
             for message in camera.child.let_go(max(0.0, until - self.clock())):
                 self._take(camera, message)
-            self._close_open(camera)
+            self.incidents.close_all(camera.name)
             self.faults.forget(camera.name)
 
     def _poll_detector(self) -> None:
@@ -259,7 +258,7 @@ class Site:
         for message in camera.poll():
             self._take(camera, message)
         if camera.lost():
-            self._close_open(camera)
+            self.incidents.close_all(camera.name)
             self.archivist.look_again()
         camera.count_idle(due=self._is_due(camera.settings))
         trouble = camera.watch.trouble()
@@ -275,72 +274,13 @@ class Site:
 
     def _take(self, camera: WatchedCamera, message: Any) -> None:
         if isinstance(message, IncidentChanged):
-            self._take_incident(camera, message)
+            if message.kind == "opened":
+                camera.stages.setdefault("noticed", Histogram()).add(message.noticed_s - message.arrived_s)
+            self.incidents.take(camera.name, message)
         elif isinstance(message, EvidenceKept):
             self.archivist.put(camera.settings, message)
         elif isinstance(message, TroubleChanged):
             self.faults.set(camera.name, message.kind, message.begins, message.message)
-
-    def _take_incident(self, camera: WatchedCamera, change: IncidentChanged) -> None:
-        uid, at = change.uid, change.at
-        if change.kind == "opened":
-            camera.open[uid] = change
-            incident = self._record(camera, change)
-            first = self.settings.alert_lists[:1]
-            targets = first[0] if first else ()
-            notices = notices_for_incident(incident, "opened", targets, self._plant)
-            camera.stages.setdefault("noticed", Histogram()).add(change.noticed_s - change.arrived_s)
-            self.scribe.put(OpenedIncident(incident, notices, change.noticed_s))
-        elif change.kind == "updated":
-            camera.open[uid] = change
-
-            def update(store: Store) -> None:
-                store.update_incident(uid, at=at, peak=change.peak, score=change.score)
-
-            self.scribe.put(Action(update))
-        else:
-            camera.open.pop(uid, None)
-            self._close(camera, change, at)
-
-    def _close(self, camera: WatchedCamera, change: IncidentChanged, at: datetime) -> None:
-        incident = self._record(camera, change, closed_at=at)
-        notices = notices_for_incident(incident, "closed", self._listeners(), self._plant)
-
-        def close(store: Store) -> None:
-            store.close_incident(change.uid, at=at, peak=change.peak, score=change.score, notices=notices)
-
-        self.scribe.put(Action(close))
-
-    def _listeners(self) -> list[str]:
-        """Targets that follow how long an incident lasts: programs, and not people's telephones."""
-        first = set(self.settings.alert_lists[0]) if self.settings.alert_lists else set()
-        told = {name for row in self.settings.alert_lists for name in row}
-        return [
-            target.name
-            for target in self.settings.targets
-            if (target.kind == "mqtt" and target.name in told)
-            or (target.kind == "webhook" and target.name in first)
-        ]
-
-    def _record(
-        self, camera: WatchedCamera, change: IncidentChanged, *, closed_at: datetime | None = None
-    ) -> IncidentRecord:
-        return IncidentRecord(
-            change.uid,
-            camera.name,
-            change.behavior,
-            change.at,
-            change.peak,
-            zone=change.zone,
-            model=self.card.name,
-            closed_at=closed_at,
-        )
-
-    def _close_open(self, camera: WatchedCamera) -> None:
-        """Close what a camera's process left open when it was lost."""
-        for change in camera.open.values():
-            self._close(camera, change, datetime.now(UTC))
-        camera.open.clear()
 
     def _stored(self, entry: OpenedIncident | BegunFault) -> None:
         """An alert is in the store: whoever delivers is woken. In the scribe's thread."""
@@ -373,7 +313,7 @@ class Site:
             watching=self._detector.running and seeing,
             cameras=cameras,
             faults=self.faults.kinds(SITE),
-            open_incidents=sum(len(camera.open) for camera in self._cameras.values()),
+            open_incidents=len(self.incidents),
             store_retries=self.scribe.retries,
             waiting_for_store=self.scribe.waiting,
             detector_restarts=self._detector.restarts,
@@ -423,7 +363,7 @@ class Site:
         for camera in self._cameras.values():
             for message in camera.child.let_go(max(0.1, until - self.clock())):
                 self._take(camera, message)
-            self._close_open(camera)
+            self.incidents.close_all(camera.name)
         self._detector.let_go(0.2)
         self._put_coverage()
         until = self.clock() + _QUEUES_END_S

@@ -10,7 +10,7 @@ from typing import Any
 from jikimi.settings import CameraSettings
 from jikimi.status import CameraStatus, Histogram
 from jikimi.watch.child import Child
-from jikimi.watch.messages import IncidentChanged, Shelve
+from jikimi.watch.messages import Shelve
 
 # A process that is away longer than this, or is lost so often within the span, is a fault of its own.
 _AWAY_S = 3.0
@@ -60,13 +60,12 @@ class Watch:
 
 @dataclass(slots=True)
 class WatchedCamera:
-    """A camera of the site. `open` are its incidents that have not closed, by uid."""
+    """A camera of the site."""
 
     settings: CameraSettings
     child: Child
     clock: Callable[[], float]
     shelved_until: datetime | None = None
-    open: dict[str, IncidentChanged] = field(default_factory=dict, init=False)
     stages: dict[str, Histogram] = field(default_factory=dict, init=False)
     watch: Watch = field(init=False)
     _last: CameraStatus | None = field(default=None, init=False)
