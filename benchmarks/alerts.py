@@ -16,16 +16,15 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bundles import make_bundle
 from figures import Report, arguments
 from jikimi.errors import VideoError
 from jikimi.incident import Rule
 from jikimi.store import EvidenceRecord, IncidentRecord
 from jikimi.video import check_evidence
-from site_run import CameraServer, Film, Receiver, RunningSite, shop_floor, wait_for, write_film
+from site_run import CameraServer, Film, Receiver, RunningSite, make_bundle, shop_floor, wait_for, write_film
 
 GOAL_MS = 500.0
 CAMERAS, FPS, EVERY_S = 8, 15, 8
@@ -93,10 +92,11 @@ def verdict(folder: Path, files: Sequence[EvidenceRecord]) -> str:
 
 
 def looked_at(site: RunningSite) -> Counter[str]:
-    """Every incident's evidence, once all of it is entered."""
+    """The evidence of every incident that has been over for a while: of the others it is being written."""
     store = site.store()
     try:
-        incidents: list[IncidentRecord] = store.incidents(limit=100_000)
+        until = datetime.now(UTC) - timedelta(seconds=20)
+        incidents: list[IncidentRecord] = store.incidents(until=until, limit=100_000)
         return Counter(verdict(site.data / "evidence", store.evidence(one.uid)) for one in incidents)
     finally:
         store.close()

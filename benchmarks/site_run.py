@@ -8,6 +8,7 @@ import psutil
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
 
+from bundles import make_bundle
 from cameras import CameraServer, Film, write_film
 from sites import Receiver, RunningSite, shop_floor, wait_for
 
@@ -18,6 +19,7 @@ __all__ = [
     "RunningSite",
     "cpu_s",
     "film",
+    "make_bundle",
     "memory_mb",
     "shop_floor",
     "wait_for",
