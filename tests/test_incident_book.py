@@ -74,6 +74,31 @@ def test_end_says_when_it_began(book: IncidentBook, store: Store) -> None:
     )
 
 
+def test_evidence_without_an_incident_is_told_late_and_once(book: IncidentBook, store: Store) -> None:
+    uid = "c" * 32
+    path = Path(f"press-3/20260701T030005Z_fall-off_{uid}.mp4")
+    book.found_late(path, uid, "press-3")
+    book.found_late(path, uid, "press-3")
+    book.found_late(Path(f"press-3/20240101T030005Z_jam_{'d' * 32}.mp4"), "d" * 32, "press-3")
+    book.found_late(Path("press-3/holiday.mp4"), "e" * 32, "press-3")
+    (incident,) = written(book, store).incidents()
+    assert (incident.uid, incident.behavior, incident.opened_at) == (
+        uid,
+        "fall-off",
+        NOON + timedelta(seconds=5),
+    )
+    assert incident.closed_at == NOON + timedelta(seconds=30)
+    assert [one.kind for one in store.deliveries(uid) if one.target == "hook"] == ["opened", "closed"]
+
+
+def test_incident_of_an_earlier_run_ends_for_those_who_follow(book: IncidentBook, store: Store) -> None:
+    book.take("press-3", changed("opened"))
+    incident = written(book, store).incident("a" * 32)
+    book.close_earlier(incident, store)
+    assert store.incident("a" * 32).closed_at == NOON + timedelta(seconds=30)
+    assert ("broker", "closed") in {(one.target, one.kind) for one in store.deliveries("a" * 32)}
+
+
 def test_lost_camera_s_incidents_close_and_the_others_stay(book: IncidentBook, store: Store) -> None:
     book.take("press-3", changed("opened"))
     book.take("press-4", changed("opened", "b" * 32))

@@ -21,6 +21,7 @@ from jikimi.watch.keeping import Keeping, stem, uid_of
 from jikimi.watch.messages import EvidenceKept
 from jikimi.watch.recorder import Keep, Recorder
 from jikimi.watch.sources import Camera
+from sites import wait_for
 from videos import write_video
 
 FPS = 10
@@ -102,6 +103,10 @@ class Watching:
             self.poll()
             time.sleep(0.02)
         return self._videos(uid)
+
+    def strip(self) -> EvidenceKept:
+        """The strip that comes out, which is written in a thread of its own."""
+        return wait_for(lambda: next(iter(self.keeping.poll()), None))
 
     def _videos(self, uid: str) -> list[EvidenceKept]:
         return [kept for kept in self.found if kept.uid == uid and kept.kind == "video"]
@@ -272,8 +277,9 @@ def pictures(*sizes: tuple[int, int]) -> Sequence[np.ndarray]:
 
 def test_strip_shows_the_pictures_that_decided(watching: Watching) -> None:
     watching.keeping.opened(change(A, 1000.0), AT)
-    kept = watching.keeping.keep_strip(A, list(pictures((48, 72), (48, 72))))
-    assert kept is not None and kept.kind == "strip" and kept.path is not None
+    watching.keeping.keep_strip(A, list(pictures((48, 72), (48, 72))))
+    kept = watching.strip()
+    assert kept.kind == "strip" and kept.path is not None
     assert uid_of(kept.path) == A
     with Pillow.open(kept.path) as image:
         assert image.size == (2 * 72 + 4, 48)
@@ -281,8 +287,9 @@ def test_strip_shows_the_pictures_that_decided(watching: Watching) -> None:
 
 def test_strip_of_a_camera_that_changed_its_size_shows_those_of_the_newest(watching: Watching) -> None:
     watching.keeping.opened(change(A, 1000.0), AT)
-    kept = watching.keeping.keep_strip(A, list(pictures((48, 72), (48, 72), (48, 64))))
-    assert kept is not None and kept.path is not None
+    watching.keeping.keep_strip(A, list(pictures((48, 72), (48, 72), (48, 64))))
+    kept = watching.strip()
+    assert kept.path is not None
     with Pillow.open(kept.path) as image:
         assert image.size == (64, 48)
 
@@ -291,10 +298,12 @@ def test_strip_that_cannot_be_written_is_told_and_ends_nothing(watching: Watchin
     watching.keeping.opened(change(A, 1000.0), AT)
     watching.folder.parent.mkdir(exist_ok=True)
     watching.folder.write_text("a file where the folder should be")
-    kept = watching.keeping.keep_strip(A, list(pictures((48, 72))))
-    assert kept is not None and kept.path is None and kept.problem
-    assert watching.keeping.keep_strip(B, list(pictures((48, 72)))) is None
-    assert watching.keeping.keep_strip(A, []) is None
+    watching.keeping.keep_strip(A, list(pictures((48, 72))))
+    kept = watching.strip()
+    assert kept.path is None and kept.problem
+    watching.keeping.keep_strip(B, list(pictures((48, 72))))  # unknown: it has closed
+    watching.keeping.keep_strip(A, [])
+    assert watching.keeping.finish() == []
 
 
 @pytest.mark.parametrize(

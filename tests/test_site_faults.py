@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 import sqlite3
 import subprocess
 import time
@@ -143,6 +144,23 @@ def fill(path: Path) -> None:
                 file.write(b"\0" * (1 << 20))
         except OSError:
             return
+
+
+def test_site_that_cannot_start_again_is_told(make: Make, hook: Receiver) -> None:
+    with make() as site:
+        wait_for(hook.incidents, within_s=60)
+        config = site.folder / "jikimi.toml"
+        sound = config.read_text()
+        config.write_text("[site]\nnonsense = 1\n")
+        os.kill(site.pids()["site"], signal.SIGKILL)
+
+        def told(event: str) -> bool:
+            return any(body.get("fault") == "site" and body["event"] == event for _, _, body in hook.told)
+
+        wait_for(lambda: told("opened"), within_s=60)
+        config.write_text(sound)
+        wait_for(lambda: told("closed"), within_s=90)
+        wait_for(site.watching, within_s=60)
 
 
 def test_site_on_postgresql_survives_its_restart(make: Make, hook: Receiver, postgres: "Postgres") -> None:

@@ -18,7 +18,7 @@ from sites import Receiver, RunningSite, shop_floor, wait_for
 
 __all__ = ["rtsp"]
 
-SOAK_S = float(os.environ.get("JIKIMI_SOAK_S", "150"))
+SOAK_S = float(os.environ.get("JIKIMI_SOAK_S", "180"))
 CAMERAS = 8
 FPS = 10
 

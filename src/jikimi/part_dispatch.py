@@ -3,6 +3,10 @@
 import logging
 import socket
 import threading
+import time
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -10,6 +14,7 @@ from jikimi.alert.channels import open_channels
 from jikimi.alert.dispatch import Dispatcher, undelivered
 from jikimi.alert.escalation import Escalation
 from jikimi.alert.home import Standing
+from jikimi.alert.notices import fault_targets, notices_for_fault
 from jikimi.alert.pulse import Pulse
 from jikimi.bundle import Card, read_card
 from jikimi.running import (
@@ -24,10 +29,15 @@ from jikimi.running import (
 )
 from jikimi.settings import Settings
 from jikimi.status import Histogram, read_status
-from jikimi.store import Delivery, Store
+from jikimi.store import Delivery, FaultRecord, Store
 from jikimi.watch.child import BEAT_S, Beat, send
 
 log = logging.getLogger(__name__)
+
+_TEND_EVERY_S = 0.5
+
+# A site is back within seconds of anything; after this nobody brings it back.
+_BLIND_S = 15.0
 
 
 def run_dispatch(pipe: Connection, settings: Settings) -> None:
@@ -50,6 +60,10 @@ class _Dispatch:
         self._latency: dict[str, Histogram] = {}
         self._latencies = Latencies(folder / "deliveries.json")
         self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._told = fault_targets(settings.targets)
+        self._seen_s = time.monotonic()
+        self._blind: FaultRecord | None = None
         channels = open_channels(
             settings.targets, plant=self._plant, cameras=self._cameras(), standing=self._standing,
             on_connected=lambda name: self._dispatcher.retry_now(name),
@@ -75,15 +89,47 @@ class _Dispatch:
             bell.settimeout(BEAT_S)
             if pulse is not None:
                 pulse.start()
+            threading.Thread(target=self._tend, name="escalation", daemon=True).start()
             while not told_to_end(pipe):
                 self._wait(bell)
-                if self._escalation.step():
-                    self._dispatcher.knock()
                 send(pipe, Beat())
+        self._ended.set()
         if pulse is not None:
             pulse.stop()
         for channel in self._channels.values():
             channel.close()
+
+    def _tend(self) -> None:
+        """Escalate, and say when nobody watches: apart, since a locked database must not stop the beats."""
+        while not self._ended.wait(_TEND_EVERY_S):
+            try:
+                if self._escalation.step():
+                    self._dispatcher.knock()
+                self._judge_site()
+            except Exception as error:  # noqa: BLE001 - the thread's outer edge: logged, and it goes on
+                log.error("escalation stumbled: %s; it goes on", error)
+
+    def _judge_site(self) -> None:
+        """A part that watches and cannot be started is a site that is blind: whoever is alerted is told."""
+        now_s = time.monotonic()
+        if self._is_fresh():
+            self._seen_s = now_s
+            if self._blind is not None:
+                ended = replace(self._blind, ended_at=datetime.now(UTC))
+                notices = notices_for_fault(ended, "closed", self._told, self._plant)
+                self._store.end_fault(ended.uid, at=ended.ended_at or ended.began_at, notices=notices)
+                self._blind = None
+                self._dispatcher.knock()
+        elif self._blind is None and now_s - self._seen_s > _BLIND_S:
+            words = "nothing is watched: the part that watches does not run; see the log, and jikimi doctor"
+            fault = FaultRecord(uuid.uuid4().hex, "", "site", words, datetime.now(UTC))
+            self._store.begin_fault(fault, notices_for_fault(fault, "opened", self._told, self._plant))
+            self._blind = fault
+            self._dispatcher.knock()
+
+    def _is_fresh(self) -> bool:
+        status = read_status(self._folder / "status.json")
+        return status is not None and abs(status.age_s()) < FRESH_S
 
     def _wait(self, bell: socket.socket) -> None:
         try:

@@ -59,11 +59,15 @@ Trouble = tuple[str, bool, str]
 
 @dataclass(slots=True)
 class Archivist:
-    """Takes files in the order of `put`. `troubles` are faults of the disk that begin or end."""
+    """Takes files in the order of `put`. `troubles` are faults of the disk that begin or end.
+
+    `unknown` is told, once, of evidence whose incident is not in the store: its path, uid and camera.
+    """
 
     settings: Settings
     store: Store
     scribe: Scribe
+    unknown: Callable[[Path, str, str], None] = lambda _path, _uid, _camera: None
     sweep_every_s: float = SWEEP_EVERY_S
     evidence_bytes: int = field(default=0, init=False)
     orphans_s: float = _ORPHANS_S
@@ -73,6 +77,8 @@ class Archivist:
     _again: list[tuple[CameraSettings, EvidenceKept, int]] = field(default_factory=list, init=False)
     _mine: set[Path] = field(default_factory=set, init=False)
     _passes: int = field(default=0, init=False)
+    _late: set[str] = field(default_factory=set, init=False)
+    _lost: threading.Event = field(default_factory=threading.Event, init=False)
     _began: float = field(default_factory=time.time, init=False)
     _sweeps: int = field(default=0, init=False)
     _troubles: deque[Trouble] = field(default_factory=deque, init=False)
@@ -97,7 +103,7 @@ class Archivist:
 
     def look_again(self) -> None:
         """A camera's process was lost: what it was writing is finished and entered soon."""
-        self._passes = 0
+        self._lost.set()
 
     def troubles(self) -> list[Trouble]:
         """What has begun and ended since the last call."""
@@ -116,6 +122,9 @@ class Archivist:
         swept_at = looked_at = float("-inf")
         while True:
             now = time.monotonic()
+            if self._lost.is_set():
+                self._lost.clear()
+                self._passes = 0
             if self._passes < 2 and now - looked_at >= self.orphans_s:
                 looked_at = now
                 self._passes += self._guarded(self._take_over)
@@ -149,7 +158,11 @@ class Archivist:
             words = f"{self.folder}: archiving failed: {type(error).__name__}: {error}"
             log.error("%s", words, exc_info=True)
         self._set("evidence", True, words)
-        if not self._has_space():
+        try:
+            full = not self._has_space()
+        except OSError:  # a disk that does not even say
+            full = False
+        if full:
             self._say_full()
         return False
 
@@ -196,7 +209,8 @@ class Archivist:
                     stored = self.store.evidence(record.incident)
                     known[record.incident] = {one.path.as_posix() for one in stored}
                 if record.path not in known[record.incident]:
-                    self._store(_evidence(record, EvidenceKept(record.incident, record.kind, None)))
+                    kept = EvidenceKept(record.incident, record.kind, None)
+                    self._store(_evidence(record, kept), record.camera)
 
     def _archive(self, camera: CameraSettings, kept: EvidenceKept) -> None:
         if kept.path is None or kept.problem:
@@ -230,15 +244,19 @@ class Archivist:
         assert kept.path is not None
         record = Manifest(self.folder).add(kept.path, camera=camera, incident=kept.uid, kind=kept.kind)
         self.evidence_bytes += record.size_bytes
-        self._store(_evidence(record, kept))
+        self._store(_evidence(record, kept), camera)
         self.scribe.put(Action(lambda store: store.set_meta(HEAD, record.hash)))
 
-    def _store(self, evidence: EvidenceRecord) -> None:
+    def _store(self, evidence: EvidenceRecord, camera: str) -> None:
         def write(store: Store) -> None:
             try:
                 store.add_evidence(evidence)
             except NotFoundError:
                 log.warning("%s: belongs to no incident of the store", evidence.path)
+                if evidence.incident not in self._late:
+                    self._late.add(evidence.incident)
+                    self.unknown(evidence.path, evidence.incident, camera)
+                    self.scribe.put(Action(write))  # once the incident is there
 
         self.scribe.put(Action(write))
 

@@ -7,6 +7,7 @@ be stored.
 import logging
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +42,9 @@ class Ballast:
             self.path.unlink()
         except FileNotFoundError:
             return
+        except OSError as error:
+            log.error("%s: cannot be let go: %s", self.path, error.strerror)
+            return
         self.used = True
         log.error("%s: the disk is full; the room kept for alerts is used now", self.path.parent)
 
@@ -51,4 +55,5 @@ class Ballast:
             self.used = False
         except OSError as error:
             log.warning("%s: no room can be kept for alerts: %s", self.path, error.strerror)
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # a disk that can only be read
+                self.path.unlink(missing_ok=True)

@@ -130,9 +130,9 @@ class CameraProcess:
             self._report(change)
         readers = self.analysed.stop() + (self.recorded.stop() if self._two else [])
         for reader in readers:
-            for kept in self.keeping.ended(reader):
+            for kept in self.keeping.ended(reader, wait=True):
                 send(self.pipe, kept)
-        for kept in self.keeping.poll():
+        for kept in self.keeping.finish():
             send(self.pipe, kept)
 
     @property
@@ -218,9 +218,7 @@ class CameraProcess:
         if kind == "opened":
             self.status.incidents += 1
             self.keeping.opened(change, at)
-            strip = self.keeping.keep_strip(change.uid, self._recent.pictures())
-            if strip is not None:
-                send(self.pipe, strip)
+            self.keeping.keep_strip(change.uid, self._recent.pictures())
         elif kind == "closed":
             self.keeping.closed(change)
 

@@ -284,6 +284,8 @@ class Child:
             code = self._process.exit_code()
             messages += self._received()
             over = code is not None or self._inbox.gone or bool(self._inbox.garbled)
+        self._process.kill()
+        messages += self._received()  # what lies in the pipe was said
         self.kill()
         return messages
 

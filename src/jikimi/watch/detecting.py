@@ -220,7 +220,7 @@ class DetectorServer:
 
     def _answer(self, asks: Sequence[Ask]) -> None:
         began = self.clock()
-        verdicts = score(self._detector, [(peer.states, looks) for peer, looks in asks])
+        verdicts = score(self._detector, [(peer.states, looks) for peer, looks in asks], self._beat)
         self._inference.add(self.clock() - began)
         self._runs += 1
         self._pictures += sum(len(looks) for _, looks in asks)
@@ -265,16 +265,20 @@ class _Beating:
 
 
 def score(
-    detector: Detector, asks: Sequence[tuple[dict[str, DetectorState], Sequence[Look]]]
+    detector: Detector,
+    asks: Sequence[tuple[dict[str, DetectorState], Sequence[Look]]],
+    beat: Callable[[], None] = lambda: None,
 ) -> list[Verdict]:
     """Score what cameras ask, all in one run for each moment; the cameras' states are moved on in place.
 
-    A picture the model fails on is an error of its own camera alone.
+    A picture the model fails on is an error of its own camera alone. `beat` is called before each run: a
+    detector that is slow is late, and must not be taken for one that hangs.
     """
     scores: list[dict[str, list[Floats | None]]] = [{look.view: [] for look in looks} for _, looks in asks]
     errors = [""] * len(asks)
     longest = max((len(look.moments_s) for _, looks in asks for look in looks), default=0)
     for turn in range(longest):
+        beat()
         batch = {
             (i, look.view): Frame(look.fitted_HWC, t_s=look.moments_s[turn])
             for i, (_, looks) in enumerate(asks)

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from jikimi.alert.message import Plant
@@ -57,6 +57,12 @@ class FaultBook:
             store.end_fault(fault.uid, at=at, notices=notices)
 
         self.scribe.put(Action(write))
+
+    def end_earlier(self, fault: FaultRecord, store: Store) -> None:
+        """End a fault that an earlier run had begun. Raises StoreError."""
+        ended = replace(fault, ended_at=max(self.now(), fault.began_at))
+        notices = notices_for_fault(ended, "closed", self.targets, self.plant)
+        store.end_fault(fault.uid, at=ended.ended_at or self.now(), notices=notices)
 
     def forget(self, camera: str) -> None:
         """End everything of a camera that is watched no more."""

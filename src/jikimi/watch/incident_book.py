@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from jikimi.alert.message import Plant
 from jikimi.alert.notices import notices_for_incident
@@ -10,6 +11,9 @@ from jikimi.settings import Settings
 from jikimi.store import IncidentRecord, Store
 from jikimi.watch.messages import IncidentChanged
 from jikimi.watch.scribe import Action, OpenedIncident, Scribe
+
+# Evidence without an incident that is older was not lost by the last run.
+_LATE = timedelta(hours=24)
 
 
 def _now() -> datetime:
@@ -45,6 +49,28 @@ class IncidentBook:
         """Close what a camera's process left open when it was lost."""
         for incident in [one for one in self._open.values() if one.camera == camera]:
             self._closed(incident, self.now(), score=0.0)
+
+    def close_earlier(self, incident: IncidentRecord, store: Store) -> None:
+        """Close an incident that an earlier run had opened. Raises StoreError."""
+        closed = replace(incident, closed_at=max(self.now(), incident.opened_at))
+        notices = notices_for_incident(closed, "closed", self._listeners(), self.plant)
+        at = closed.closed_at or self.now()
+        store.close_incident(closed.uid, at=at, peak=closed.peak, score=0.0, notices=notices)
+
+    def found_late(self, path: Path, uid: str, camera: str) -> None:
+        """Tell of an incident of which the site died before it heard: its evidence's name tells."""
+        stamp, _, rest = path.name.partition("_")
+        try:
+            at = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        except ValueError:
+            return
+        if abs(self.now() - at) > _LATE:
+            return  # a new database beside an old archive
+        incident = IncidentRecord(uid, camera, rest.rpartition("_")[0], at, 0.0, model=self.model)
+        lists = self.settings.alert_lists
+        notices = notices_for_incident(incident, "opened", lists[0] if lists else (), self.plant)
+        self.scribe.put(OpenedIncident(incident, notices))
+        self.scribe.put(Action(lambda store: self.close_earlier(incident, store)))
 
     def _opened(self, camera: str, change: IncidentChanged) -> None:
         incident = IncidentRecord(

@@ -6,6 +6,7 @@ the camera is back. Incidents are known by their uid; recorders know moments of 
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,6 +64,8 @@ class Keeping:
     _open: dict[str, _Kept] = field(default_factory=dict, init=False)
     _recordings: list[_Recording] = field(default_factory=list, init=False)
     _now: tuple[CameraReader, Recorder] | None = field(default=None, init=False)
+    _disk: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "strip"), init=False)
+    _strips: list[Future[EvidenceKept]] = field(default_factory=list, init=False)
     _lost: list[EvidenceKept] = field(default_factory=list, init=False)
 
     def opened(self, change: Change, at: datetime) -> None:
@@ -91,36 +94,42 @@ class Keeping:
             for kept in self._open.values():
                 self._move(kept, reader, recorder)
         lost, self._lost = self._lost, []
+        lost += self._written_strips()
         return lost + [kept for one in self._recorders() for kept in self._come_out(one)]
 
-    def ended(self, reader: CameraReader) -> list[EvidenceKept]:
-        """Finish what a reader that has ended was recording."""
+    def ended(self, reader: CameraReader, *, wait: bool = False) -> list[EvidenceKept]:
+        """Finish what a reader that has ended was recording; what is not out yet comes with `poll`."""
         recorder = reader.recorder
         if recorder is None:
             return []
         if self._is_now(recorder):
             self._now = None
-        recorder.finish()
+        recorder.finish(wait=wait)
         return self._come_out(recorder)
 
-    def keep_strip(self, uid: str, pictures: list[Image]) -> EvidenceKept | None:
-        """Write the pictures that decided, as one JPEG; None where there are none.
+    def finish(self) -> list[EvidenceKept]:
+        """Wait until everything is on disk, since nobody polls any more → what has come out."""
+        for recorder in self._recorders():
+            recorder.finish()
+        self._disk.shutdown()
+        return self.poll()
+
+    def keep_strip(self, uid: str, pictures: list[Image]) -> None:
+        """Write the pictures that decided, as one JPEG, in a thread of its own: `poll` tells of it.
 
         The camera may have changed its picture's size a moment ago: those of the newest one's are shown.
         """
         kept = self._open.get(uid)
         if kept is None or not pictures:
-            return None
+            return
         pictures = [picture for picture in pictures if picture.shape == pictures[-1].shape]
         path = self.folder / f"{stem(kept.behavior, uid, kept.at)}.strip.jpg"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            strip(pictures, path)
-        except VideoError as error:
-            return EvidenceKept(uid, "strip", None, problem=str(error))
-        except OSError as error:
-            return EvidenceKept(uid, "strip", None, problem=f"{path.parent}: {error.strerror or error}")
-        return EvidenceKept(uid, "strip", path)
+        self._strips.append(self._disk.submit(_write_strip, uid, pictures, path))
+
+    def _written_strips(self) -> list[EvidenceKept]:
+        done = [one for one in self._strips if one.done()]
+        self._strips = [one for one in self._strips if not one.done()]
+        return [one.result() for one in done]
 
     def _is_now(self, recorder: Recorder) -> bool:
         return self._now is not None and self._now[1] is recorder
@@ -174,6 +183,17 @@ class Keeping:
             complete=outcome.complete,
             problem=outcome.problem,
         )
+
+
+def _write_strip(uid: str, pictures: list[Image], path: Path) -> EvidenceKept:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        strip(pictures, path)
+    except VideoError as error:
+        return EvidenceKept(uid, "strip", None, problem=str(error))
+    except OSError as error:
+        return EvidenceKept(uid, "strip", None, problem=f"{path.parent}: {error.strerror or error}")
+    return EvidenceKept(uid, "strip", path)
 
 
 def _begun(reader: CameraReader | None) -> Recorder | None:

@@ -8,8 +8,10 @@ Where the disk refuses half-way, what is there gets that name, and the evidence 
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from jikimi.errors import SettingsError, VideoError
@@ -158,14 +160,17 @@ class Recorder:
                     recording.incident, recording.closed = incident, True
                     recording.until_at_s = until_at_s
 
-    def finish(self) -> None:
-        """End every recording with what there is: the stream has ended, or watching stops."""
+    def finish(self, *, wait: bool = True) -> None:
+        """End every recording with what there is: the stream has ended, or watching stops.
+
+        Without `wait` what comes out does so later, in `outcomes`.
+        """
         with self._lock:
             self._finished = True
             for recording in list(self._recordings):
                 self._end(recording)
             self._ring.clear()
-        self._finishing.shutdown()
+        self._finishing.shutdown(wait=wait)
 
     def outcomes(self) -> list[Evidence]:
         """Return what has come out since the last call; never waits for the disk."""
@@ -180,11 +185,21 @@ class Recorder:
                 recording.file.write(stored)
         except VideoError as error:
             self._recordings.remove(recording)
-            self._salvage(recording, error)
+            self._finishing.submit(self._guarded, recording, partial(self._salvage, recording, error))
 
     def _end(self, recording: _Recording) -> None:
         self._recordings.remove(recording)
-        self._finishing.submit(self._finish, recording)
+        self._finishing.submit(self._guarded, recording, partial(self._finish, recording))
+
+    def _guarded(self, recording: _Recording, step: Callable[[], None]) -> None:
+        """The finishing thread's outer edge: whatever goes wrong, an incident's evidence has an outcome."""
+        try:
+            step()
+        except Exception as error:
+            log.error("%s: evidence could not be finished", self.folder, exc_info=True)
+            path = recording.final if recording.final.exists() else None
+            problem = f"{self.folder}: evidence could not be finished: {error}"
+            self._outcomes.append(Evidence(recording.incident, path=path, problem=problem))
 
     def _finish(self, recording: _Recording) -> None:
         if recording.file.first is None:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -35,7 +35,7 @@ _PROBE = "scribe"
 _DISK_S = 0.5
 
 # What power failure leaves unnamed is whole or is not, and is read as well.
-_SUFFIX, _UNNAMED = ".json", ".tmp"
+_SUFFIX, _UNNAMED, _REFUSED = ".json", ".tmp", ".refused"
 
 
 class Entry(Protocol):
@@ -91,19 +91,32 @@ class Action:
 _INCIDENT, _FAULT = TypeAdapter(OpenedIncident), TypeAdapter(BegunFault)
 
 
+def _end(entry: OpenedIncident | BegunFault, store: Store) -> None:
+    """End what an earlier run left open, and tell nobody. Raises StoreError."""
+    now = datetime.now(UTC)
+    if isinstance(entry, OpenedIncident):
+        store.close_incident(entry.uid, at=now, peak=entry.incident.peak, score=0.0)
+    else:
+        store.end_fault(entry.uid, at=now)
+
+
 @dataclass(slots=True)
 class Scribe:
     """Writes in the order of `put`, what somebody must be told before anything else.
 
-    `wrote` is called after each of those is in the store.
-    `retries` counts failed tries, `problem` is what the last one met.
+    `wrote` is called after each of those is in the store; `ended` ends what an earlier run has left behind,
+    after it was written. `refused` counts those that the store does not take; they are tried again at the
+    next start. `retries` counts failed tries, `problem` is what the last one met.
     """
 
     store: Store
     spool: Path
     wrote: Callable[[OpenedIncident | BegunFault], None] = lambda _entry: None
+    ended: Callable[[OpenedIncident | BegunFault, Store], None] = _end
     clock: Callable[[], float] = time.monotonic
     retries: int = field(default=0, init=False)
+    refused: int = field(default=0, init=False)
+    _pending: Future[None] | None = field(default=None, init=False)
     problem: str = field(default="", init=False)
     _alerts: deque[tuple[OpenedIncident | BegunFault, float]] = field(default_factory=deque, init=False)
     _actions: deque[tuple[Action, float]] = field(default_factory=deque, init=False)
@@ -130,14 +143,17 @@ class Scribe:
         """Take up what an earlier run has left, and begin to write."""
         for entry in self._left_behind():
             self.put(entry)
-            self.put(Action(partial(_close, entry, at=datetime.now(UTC))))
+            self.put(Action(partial(self.ended, entry)))
         self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
         self._thread.start()
 
     def put(self, entry: OpenedIncident | BegunFault | Action) -> None:
         """Write this after what was put before."""
         if not isinstance(entry, Action):
-            wait([self._disk.submit(self._keep, entry)], _DISK_S)
+            keeps_up = self._pending is None or self._pending.done()
+            self._pending = self._disk.submit(self._keep, entry)
+            if keeps_up:  # a disk that hangs is waited for once, and not for each of many alerts
+                wait([self._pending], _DISK_S)
         with self._news:
             if isinstance(entry, Action):
                 self._actions.append((entry, self.clock()))
@@ -171,7 +187,7 @@ class Scribe:
             self.retries += 1
             self.problem = str(error)
             refused = 0 if isinstance(error, StoreBusyError) else refused + 1
-            if self._is_poison(error, refused):
+            if self._is_poison(entry, error, refused):
                 self._set_aside(entry, error)
                 refused = 0
                 continue
@@ -190,9 +206,10 @@ class Scribe:
             return error
         return None
 
-    def _is_poison(self, error: Exception, refused: int) -> bool:
+    def _is_poison(self, entry: OpenedIncident | BegunFault | Action, error: Exception, refused: int) -> bool:
         """Whether it is this entry that will never be taken, and not the store that takes nothing now."""
-        if isinstance(error, NotFoundError) or not isinstance(error, StoreError):
+        own = not isinstance(error, StoreError)
+        if isinstance(error, NotFoundError) or (own and isinstance(entry, Action)):
             return True
         if refused < _REFUSALS:
             return False
@@ -224,8 +241,9 @@ class Scribe:
         log.error("the store refuses an entry: %s", error)
         self._done(entry)
         if not isinstance(entry, Action):
+            self.refused += 1
             file = self._file(entry)
-            self._on_disk(lambda: file.replace(file.with_suffix(".refused")))
+            self._on_disk(lambda: file.replace(file.with_suffix(_REFUSED)))
 
     def _done(self, entry: OpenedIncident | BegunFault | Action) -> None:
         with self._news:
@@ -273,7 +291,7 @@ class Scribe:
         """What an earlier run had not written, oldest first. What cannot be read is renamed."""
         found: list[tuple[float, OpenedIncident | BegunFault]] = []
         for file in sorted(self.spool.glob("*-*")) if self.spool.is_dir() else []:
-            if file.suffix not in (_SUFFIX, _UNNAMED):
+            if file.suffix not in (_SUFFIX, _UNNAMED, _REFUSED):
                 continue
             adapter = _INCIDENT if file.name.startswith("incident-") else _FAULT
             try:
@@ -288,11 +306,3 @@ class Scribe:
 def _unmeasured(entry: OpenedIncident | BegunFault) -> OpenedIncident | BegunFault:
     """The entry without its moment of an earlier boot's clock."""
     return replace(entry, noticed_s=None) if isinstance(entry, OpenedIncident) else entry
-
-
-def _close(entry: OpenedIncident | BegunFault, store: Store, *, at: datetime) -> None:
-    """End what an earlier run left open: who knew of it has gone, and what still happens begins anew."""
-    if isinstance(entry, OpenedIncident):
-        store.close_incident(entry.uid, at=at, peak=entry.incident.peak, score=0.0)
-    else:
-        store.end_fault(entry.uid, at=at)

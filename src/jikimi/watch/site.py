@@ -104,10 +104,10 @@ class Site:
         plant = Plant(
             site=site.name, language=site.language, zone=self.settings.zone(), behaviors=self.card.behaviors
         )
-        self.scribe = Scribe(self.store, self.run_folder / "spool", self._stored)
+        self.scribe = Scribe(self.store, self.run_folder / "spool", self._stored, self._end_left_behind)
         self.faults = FaultBook(self.scribe, plant, fault_targets(self.settings.targets))
         self.incidents = IncidentBook(self.scribe, plant, self.settings, self.card.name)
-        self.archivist = Archivist(self.settings, self.store, self.scribe)
+        self.archivist = Archivist(self.settings, self.store, self.scribe, self.incidents.found_late)
         self.following = Following(self.store, self.settings.cameras)
         self.ballast = Ballast(site.data / "room-for-alerts")
         model = self.settings.model
@@ -148,10 +148,10 @@ class Site:
 
     def _take_over(self) -> None:
         """Close what an earlier run left open: its cameras are gone, and what still happens opens anew."""
-        now = datetime.now(UTC)
-        self.store.end_open_faults(at=now)
+        for fault in self.store.faults(open=True, limit=10_000):
+            self.faults.end_earlier(fault, self.store)
         for incident in self.store.open_incidents():
-            self.store.close_incident(incident.uid, at=now, peak=incident.peak, score=0.0)
+            self.incidents.close_earlier(incident, self.store)
 
     def _told_to_end(self, pipe: Connection) -> bool:
         try:
@@ -282,6 +282,13 @@ class Site:
         elif isinstance(message, TroubleChanged):
             self.faults.set(camera.name, message.kind, message.begins, message.message)
 
+    def _end_left_behind(self, entry: OpenedIncident | BegunFault, store: Store) -> None:
+        """End what an earlier run had noticed and not yet stored."""
+        if isinstance(entry, OpenedIncident):
+            self.incidents.close_earlier(entry.incident, store)
+        else:
+            self.faults.end_earlier(entry.fault, store)
+
     def _stored(self, entry: OpenedIncident | BegunFault) -> None:
         """An alert is in the store: whoever delivers is woken. In the scribe's thread."""
         self.knock()
@@ -289,7 +296,7 @@ class Site:
             self.stages.setdefault("stored", Histogram()).add(self.clock() - entry.noticed_s)
 
     def _judge_store(self) -> None:
-        waits = self.scribe.waiting_s > _STORE_WAITS_S
+        waits = self.scribe.waiting_s > _STORE_WAITS_S or self.scribe.refused > 0
         words = (
             f"the store does not take what is written ({self.scribe.problem}); nothing is lost, alerts wait"
         )
@@ -328,7 +335,10 @@ class Site:
         if self.clock() < self._status_at:
             return
         self._status_at = self.clock() + _STATUS_S
-        self._free_bytes = self.ballast.look()
+        try:
+            self._free_bytes = self.ballast.look()
+        except OSError as error:
+            log.warning("%s: its free space cannot be told: %s", self.settings.site.data, error.strerror)
         words = f"the disk of {self.settings.site.data} is full; the room kept for alerts is used: make room"
         self.faults.set(SITE, "disk-low", self.ballast.used, words)
         try:
