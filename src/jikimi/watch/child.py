@@ -38,9 +38,10 @@ _LOOK_S = 0.5
 # What is killed is gone within milliseconds, or waits for a disk that hangs: nobody waits for that with it.
 _KILL_S = 0.2
 
-# A child that lived this long was well: its next death is met at once again.
-_WELL_S = 30.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+# A child that lived this long was well: its next death is met at once again. One that dies sooner, again and
+# again, is started every few seconds all the same: each pause is blindness.
+_WELL_S = 5.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 
 
 @dataclass(frozen=True, slots=True)
