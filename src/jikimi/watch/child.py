@@ -40,7 +40,7 @@ _KILL_S = 0.2
 
 # A child that lived this long was well: its next death is met at once again. One that dies sooner, again and
 # again, is started every few seconds all the same: each pause is blindness.
-_WELL_S = 5.0
+_WELL_S = 2.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 
 
