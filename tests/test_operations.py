@@ -34,7 +34,7 @@ FAULTS = [
     *get_args(HealthKind),
     *("inference", "overload", "not-recording"),
     *("process", "settings", "detector", "self-test", "store"),
-    *("evidence", "disk-full", "undelivered"),
+    *("site", "evidence", "disk-full", "disk-low", "undelivered"),
 ]
 
 TABLES = {
