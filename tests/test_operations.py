@@ -175,14 +175,19 @@ def test_every_command_of_a_site_is_shown(page: str) -> None:
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_every_fault_is_explained(page: str, kind: str) -> None:
-    (row,) = re.findall(rf"^\| `{kind}` \| (.+) \| (.+) \|$", page, re.MULTILINE)
+    (row,) = re.findall(rf"^\| `{kind}` \| (.+) \| (.+) \|$", faults_of(page), re.MULTILINE)
     assert all(row)
 
 
-def test_no_fault_is_explained_that_there_is_not(page: str) -> None:
+def faults_of(page: str) -> str:
+    """The chapter on faults."""
     heading = "## Faults" if "## Faults" in page else "## 고장"
-    table = page.partition(f"\n{heading}\n")[2].partition("\n## ")[0]
-    assert sorted(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == sorted(FAULTS)
+    return page.partition(f"\n{heading}\n")[2].partition("\n## ")[0]
+
+
+def test_no_fault_is_explained_that_there_is_not(page: str) -> None:
+    found = re.findall(r"^\| `([\w-]+)` \|", faults_of(page), re.MULTILINE)
+    assert sorted(found) == sorted(FAULTS)
 
 
 def test_every_metric_is_listed_and_no_other(page: str) -> None:
