@@ -151,7 +151,7 @@ class RunningSite:
 
     def __exit__(self, *_error: object) -> None:
         if self.process is not None and self.process.poll() is None:
-            self.kill_everything()  # how a site ends in good order, tests that call `stop` look at
+            self.stop()
 
     def stop(self, *, within_s: float = 10.0) -> float:
         """Send SIGTERM and wait → seconds that it took."""

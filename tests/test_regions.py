@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from jikimi.frame import Image
 from jikimi.settings import Mask, Point, Zone
@@ -15,7 +16,18 @@ LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 ALL = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 shares = st.floats(0, 1)
-polygons = st.lists(st.tuples(shares, shares), min_size=3, max_size=8).map(tuple)
+
+
+def encloses(polygon: tuple[Point, ...]) -> bool:
+    """Whether the settings would take it."""
+    try:
+        Mask(polygon=polygon)
+    except ValidationError:
+        return False
+    return True
+
+
+polygons = st.lists(st.tuples(shares, shares), min_size=3, max_size=8).map(tuple).filter(encloses)
 sizes = st.tuples(st.integers(16, 120), st.integers(16, 120))
 
 

@@ -3,9 +3,7 @@
 import json
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -338,11 +336,12 @@ def watch(
         return
     if not sources:
         raise typer.BadParameter("give SRC, or --config jikimi.toml")
+    from jikimi.stopping import stop_on_signals
     from jikimi.watch.pipeline import watch as run
 
     bundle = _watching_bundle(model, threads=threads)
     emit = _print_json if as_json else _print_line
-    summary = run(sources, bundle=bundle, out=out, realtime=realtime, emit=emit, stop=_stop_on_signals())
+    summary = run(sources, bundle=bundle, out=out, realtime=realtime, emit=emit, stop=stop_on_signals())
     if not as_json:
         print(f"{summary.incidents} incidents, {summary.faults} faults, {summary.decisions} decisions")
     blind = [camera for camera in summary.cameras if camera.faults and not camera.decisions]
@@ -360,13 +359,6 @@ def _watching_bundle(model: Path | None, *, threads: int) -> "Bundle":
     bundle = load_bundle(shipped_model(), threads=threads)
     print(f"watching with the model this install carries: {bundle.card.name}", file=sys.stderr)
     return bundle
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 def _print_json(event: "WatchEvent") -> None:
@@ -405,6 +397,7 @@ def demo(
 
     from jikimi.bundle import load_bundle
     from jikimi.shipped import shipped_model, shipped_samples
+    from jikimi.stopping import stop_on_signals
     from jikimi.watch import demo as demo_
     from jikimi.watch import demo_text as text
 
@@ -425,7 +418,7 @@ def demo(
     console.print(*opening, sep="\n", soft_wrap=True)
     with _elapsed(console, "watching"):
         rounds = demo_.play(
-            samples, bundle=bundle, out=out, emit=emit, seconds=seconds, stop=_stop_on_signals()
+            samples, bundle=bundle, out=out, emit=emit, seconds=seconds, stop=stop_on_signals()
         )
     outcomes = demo_.compare(samples, rounds)
     if as_json:

@@ -1,7 +1,6 @@
 """The commands of a site: serve, watch from `jikimi.toml`, and the processes that they start."""
 
 import os
-import threading
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -42,24 +41,15 @@ def run_site(config: Path | None, *, parts: tuple[PartName, ...]) -> None:
     from jikimi import logs
     from jikimi.checking import check_site
     from jikimi.settings_file import load_settings
+    from jikimi.stopping import stop_on_signals
     from jikimi.watch.guardian import guard
 
     settings = load_settings(config)
     for line in check_site(settings, serving=PartName.api in parts, file=config):
         typer.echo(line, err=True)
     logs.set_up("guardian")
-    stop = threading.Event()
-    stop_on_signals(stop)
     given = [] if config is None else ["--config", str(config)]
-    guard({part.value: ["part", part.value, *given] for part in parts}, stop)
-
-
-def stop_on_signals(stop: threading.Event) -> None:
-    """Let Ctrl-C and SIGTERM set `stop`."""
-    import signal
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    guard({part.value: ["part", part.value, *given] for part in parts}, stop_on_signals())
 
 
 def part(
