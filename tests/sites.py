@@ -169,9 +169,10 @@ class RunningSite:
         assert self.process is not None
         found = {"guardian": self.process.pid}
         for child in psutil.Process(self.process.pid).children():
-            if child.status() == psutil.STATUS_ZOMBIE:
+            try:
+                words = child.cmdline()
+            except psutil.NoSuchProcess:  # nor a zombie
                 continue
-            words = child.cmdline()
             if "part" in words and "site" not in words:
                 found[words[words.index("part") + 1]] = child.pid
         status = self.status()  # beside the part that watches there is its stand-in
