@@ -68,6 +68,7 @@ class CameraProcess:
     _beat_at: float = field(default=0.0, init=False)
     _counted_at: float | None = field(default=None, init=False)
     _decided_s: float | None = field(default=None, init=False)
+    _process: psutil.Process = field(default_factory=psutil.Process, init=False)
     _stages: dict[str, Histogram] = field(default_factory=dict, init=False)
     _silenced: set[str] = field(default_factory=set, init=False)
     _ended: bool = field(default=False, init=False)
@@ -255,11 +256,11 @@ class CameraProcess:
         status.dropped, status.decisions = self.link.dropped, self.judging.decisions
         status.scores = self.judging.scores
         status.faults = self.wellness.ailments
-        status.memory_bytes = psutil.Process().memory_info().rss
+        status.memory_bytes = self._process.memory_info().rss
         status.decided_age_s = None if self._decided_s is None else round(now - self._decided_s, 3)
         self._describe(feed.reader, now)
-        stages, self._stages = self._stages, {}
-        send(self.pipe, Beat(status.model_copy(update={"stages": stages}, deep=True)))
+        status.stages, self._stages = self._stages, {}  # since the last beat
+        send(self.pipe, Beat(status))
 
     def _describe(self, reader: CameraReader | None, now: float) -> None:
         """What the reader says of the stream."""

@@ -42,6 +42,8 @@ from jikimi.watch.watched import Watch, WatchedCamera
 
 log = logging.getLogger(__name__)
 
+_VERSION = version("jikimi")
+
 _STATUS_S = 0.5
 _COVERAGE_S = 60.0
 _WAIT_S = 0.1
@@ -314,7 +316,7 @@ class Site:
             at=datetime.now(UTC),
             started_at=self._started_at,
             name=self.settings.site.name,
-            version=version("jikimi"),
+            version=_VERSION,
             model=self.card.name,
             detector="running" if self._detector.running else self._detector.problem or "starting",
             watching=self._detector.running and seeing,
