@@ -115,14 +115,6 @@ def test_faults_are_found_newest_first_by_camera_state_and_time(store: Store) ->
     assert [each.uid for each in store.faults(since=later(10))] == ["f2", "f1"]
 
 
-def test_faults_that_a_restart_left_open_are_ended(store: Store) -> None:
-    store.begin_fault(fault("a"), [])
-    store.begin_fault(fault("b"), [])
-    store.end_fault("a", at=later(1))
-    assert store.end_open_faults(at=later(9)) == 1
-    assert {each.uid: each.ended_at for each in store.faults()} == {"a": later(1), "b": later(9)}
-
-
 @pytest.mark.parametrize("limit", [0, 1])
 def test_no_more_than_the_limit_is_due(store: Store, limit: int) -> None:
     store.enqueue([notice("a"), notice("b")], at=NOON)

@@ -21,7 +21,7 @@ from jikimi.settings import CameraSettings, Settings
 from jikimi.watch.analysis import camera_rule
 from jikimi.watch.detecting import check_bundle
 from jikimi.watch.following import Following
-from jikimi.watch.sources import SCHEMES
+from jikimi.watch.sources import check_scheme
 
 _BUSY = "in use by another program; stop that one, or choose another port"
 
@@ -85,11 +85,9 @@ def check_camera(camera: CameraSettings, card: Card) -> None:
     """
     camera_rule(card, camera)
     for key, address in (("address", camera.address), ("sub", camera.sub)):
-        if address is not None and address.is_network and address.scheme not in SCHEMES:
-            raise SettingsError(
-                f"camera {camera.name!r}: {key}: {address.scheme}:// is not watched; "
-                f"use {', '.join(sorted(SCHEMES))}"
-            )
+        if address is not None:
+            with _about(f"camera {camera.name!r}: {key}: "):
+                check_scheme(address)
 
 
 def check_targets(settings: Settings, card: Card) -> None:

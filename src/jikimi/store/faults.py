@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from jikimi.errors import NotFoundError
 from jikimi.store.outbox import add_notices
@@ -38,12 +38,6 @@ class Faults(Sessions):
             row.ended_at = at
             add_notices(session, notices, at=at)
             return True
-
-    def end_open_faults(self, *, at: datetime) -> int:
-        """End every fault that lasts, as after a restart, when all is looked at anew; return how many."""
-        ended = update(FaultRow).where(FaultRow.ended_at.is_(None)).values(ended_at=at)
-        with self._writing() as session:
-            return len(session.execute(ended.returning(FaultRow.uid)).all())
 
     def faults(
         self,
