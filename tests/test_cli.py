@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import signal
 import sys
 import types
 from pathlib import Path
@@ -297,7 +298,7 @@ def test_watching_without_a_model_takes_the_shipped_one_and_says_so(
     make_bundle(tmp_path / "model.jikimi")
     video = write_video(tmp_path / "v.mp4", seconds=2, fps=8)
     monkeypatch.setattr(shipped, "assets", lambda: tmp_path)
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["jikimi", "watch", str(video), "--json"])
     with pytest.raises(SystemExit) as end:
         cli.main()
