@@ -35,7 +35,9 @@ def test_no_alert_is_lost_over_kills_at_random_moments(rtsp: None, tmp_path: Pat
         site = RunningSite(tmp_path, addresses, hook, bundle=bundle)
         for round_ in range(KILLS):
             site.start()
-            time.sleep(chance.uniform(0.5, 12.0))  # starting, watching, in the midst of an accident
+            if round_ % 2:
+                wait_for(site.watching, within_s=60)  # then in the midst of an accident, or between two
+            time.sleep(chance.uniform(0.5, 6.0))
             hook.refuses = round_ % 3 == 1  # a receiver that is down when we die
             site.kill_everything()
         hook.refuses = False
@@ -61,7 +63,7 @@ def check_told(site: RunningSite, hook: Receiver) -> None:
     assert stored_keys(site) <= set(hook.keys())
     opened = {(key, body["uid"]) for _, key, body in hook.told if key.endswith(":opened:hook")}
     assert Counter(uid for _, uid in opened).most_common(1)[0][1] == 1
-    assert len(site.incidents()) >= KILLS / 5  # there was something to lose
+    assert len(site.incidents()) >= KILLS / 4  # there was something to lose
     assert not list((site.data / "run" / "spool").glob("*.json"))
 
 
