@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from jikimi.settings import CameraSettings
 from jikimi.store import (
@@ -11,7 +12,10 @@ from jikimi.store import (
     FaultRecord,
     IncidentRecord,
     Notice,
+    SessionRecord,
     Store,
+    TokenRecord,
+    UserRecord,
 )
 
 NOON = datetime(2026, 7, 1, 3, 0, 0, 123456, tzinfo=UTC)  # noon in Seoul
@@ -45,6 +49,15 @@ def evidence(path: str = "2026/07/i1.mp4", incident: str = "i1") -> EvidenceReco
     return EvidenceRecord(incident, "video", Path(path), "ab" * 32, 2**33, NOON, end_s=20.0)
 
 
+def user(name: str = "kim", **more: Any) -> UserRecord:
+    values: dict[str, Any] = {"password_hash": f"hash of {name}", "role": "admin", "created_at": NOON}
+    return UserRecord(name, **values | {"changed_at": NOON} | more)
+
+
+def session(key: str = "k1", user: str = "kim", begun_s: float = 0.0) -> SessionRecord:
+    return SessionRecord(key, user, later(begun_s), later(begun_s), later(begun_s + 3600))
+
+
 def fill(store: Store) -> None:
     """Put at least one row into every table; the dumps of released schemas were made with this."""
     store.put_camera(camera(sub="rtsp://admin:s3cr3t@10.0.0.5:554/sub"), at=NOON)
@@ -65,3 +78,7 @@ def fill(store: Store) -> None:
     store.add_coverage([CoverageRecord("press-3", NOON, 3500.5, 3600.0)])
     store.audit(AuditRecord(NOON, "kim", "shelve", about="프레스 2", details={"hours": 1}))
     store.set_meta("evidence-head", "ab" * 32)
+    store.add_user(user())
+    store.add_user(user("이", role="viewer", cameras=("press-3", "프레스 2"), language="ko"))
+    store.begin_session(session(), password_hash="hash of kim")
+    store.add_token(TokenRecord("board", "cd" * 32, "operator", NOON, "kim", cameras=("press-3",)))

@@ -57,6 +57,10 @@ class NotFoundError(StoreError):
     """Something that the store was asked for by name and does not hold."""
 
 
+class ConflictError(StoreError):
+    """A change that what the store holds stands against, such as removing the last admin."""
+
+
 class AlertError(JikimiError):
     """An alert that did not reach its target this time; trying again may help."""
 

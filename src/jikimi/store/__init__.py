@@ -1,6 +1,6 @@
-"""What Jikimi remembers: cameras, incidents, evidence, the outbox, faults and coverage."""
+"""What Jikimi remembers: cameras, incidents, evidence, the outbox, faults, coverage, and who may log in."""
 
-from jikimi.errors import NotFoundError, StoreBusyError, StoreError
+from jikimi.errors import ConflictError, NotFoundError, StoreBusyError, StoreError
 from jikimi.store.records import (
     AuditRecord,
     CoverageRecord,
@@ -10,14 +10,18 @@ from jikimi.store.records import (
     FaultRecord,
     IncidentRecord,
     Notice,
+    SessionRecord,
     StoredCamera,
+    TokenRecord,
     TransitionRecord,
+    UserRecord,
 )
 from jikimi.store.secrets import SecretBox, open_box
 from jikimi.store.store import Store, open_store
 
 __all__ = [
     "AuditRecord",
+    "ConflictError",
     "CoverageRecord",
     "Delivery",
     "DeliveryRecord",
@@ -27,11 +31,14 @@ __all__ = [
     "NotFoundError",
     "Notice",
     "SecretBox",
+    "SessionRecord",
     "Store",
     "StoreBusyError",
     "StoreError",
     "StoredCamera",
+    "TokenRecord",
     "TransitionRecord",
+    "UserRecord",
     "open_box",
     "open_store",
 ]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 
 from jikimi.store.records import AuditRecord, CoverageRecord
-from jikimi.store.sessions import Sessions, fields, one_or_many, read, upsert
+from jikimi.store.sessions import Sessions, fields, insert_new, one_or_many, read, upsert
 from jikimi.store.tables import AuditRow, CoverageRow, MetaRow
 
 
@@ -51,6 +51,12 @@ class Ledger(Sessions):
         """Return what is remembered under `key`."""
         with self._reading() as session:
             return session.scalar(select(MetaRow.value).where(MetaRow.key == key))
+
+    def keep_meta(self, key: str, value: str) -> str:
+        """Remember a word where none is remembered yet → the word that is remembered now."""
+        with self._writing() as session:
+            insert_new(session, MetaRow, values={"key": key, "value": value})
+            return session.scalars(select(MetaRow.value).where(MetaRow.key == key)).one()
 
     def set_meta(self, key: str, value: str) -> None:
         """Remember a word; what was there is replaced."""

@@ -6,10 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from jikimi.settings import CameraSettings
+from jikimi.settings import CameraSettings, Role
 
 Answer = Literal["correct", "false-alarm", "other-behavior", "unsure"]
 EvidenceKind = Literal["video", "still", "strip"]
+Language = Literal["ko", "en", ""]
 Subject = Literal["incident", "fault"]
 NoticeKind = Literal["opened", "closed", "escalated"]
 OutboxState = Literal["due", "delivered", "given-up"]
@@ -158,3 +159,45 @@ class CoverageRecord:
     hour: datetime
     seen_s: float
     due_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """Somebody who may log in. `cameras` None: all of them; `language` empty: the site's."""
+
+    name: str
+    password_hash: str = field(repr=False)
+    role: Role
+    created_at: datetime
+    changed_at: datetime
+    cameras: tuple[str, ...] | None = None
+    language: Language = ""
+    disabled: bool = False
+
+    @property
+    def rules(self) -> bool:
+        """Whether they may do everything: the store keeps one such user at least."""
+        return self.role == "admin" and self.cameras is None and not self.disabled
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A browser that has logged in. `key` is the SHA-256 of its secret, in hex; the secret is not kept."""
+
+    key: str
+    user: str
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """A token of the API that was made while it ran; `sha256` in hex. `cameras` None: all of them."""
+
+    name: str
+    sha256: str
+    role: Role
+    created_at: datetime
+    created_by: str
+    cameras: tuple[str, ...] | None = None

@@ -11,12 +11,17 @@ from jikimi.store.faults import Faults
 from jikimi.store.incident_queries import IncidentQueries
 from jikimi.store.incidents import Incidents
 from jikimi.store.ledger import Ledger
+from jikimi.store.logins import Logins
 from jikimi.store.outbox import Outbox
 from jikimi.store.secrets import SecretBox
 from jikimi.store.tables import SCHEMA
+from jikimi.store.tokens import Tokens
+from jikimi.store.users import Users
 
 
-class Store(Cameras, Incidents, IncidentQueries, Evidence, Outbox, Faults, Ledger):
+class Store(
+    Cameras, Incidents, IncidentQueries, Evidence, Outbox, Faults, Ledger, Users, Logins, Tokens
+):
     """Made by `open_store`. Thread-safe; every method is one transaction.
 
     Raises:

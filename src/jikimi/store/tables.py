@@ -18,7 +18,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from jikimi.store.records import Answer, EvidenceKind, NoticeKind, OutboxState, Subject, TransitionKind
+from jikimi.settings import Role
+from jikimi.store.records import (
+    Answer,
+    EvidenceKind,
+    Language,
+    NoticeKind,
+    OutboxState,
+    Subject,
+    TransitionKind,
+)
 
 # Names of constraints must be known for a later revision to change them.
 _NAMES = {
@@ -30,6 +39,19 @@ _NAMES = {
 
 # SQLite numbers rows by itself only where the column is an INTEGER to the letter.
 _Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Names(TypeDecorator[tuple[str, ...]]):
+    """Names in their order; None (SQL's NULL) says that there is no such list."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> list[str] | None:
+        return None if value is None else list(value)
+
+    def process_result_value(self, value: list[str] | None, dialect: Dialect) -> tuple[str, ...] | None:
+        return None if value is None else tuple(value)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -52,7 +74,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The newest revision: what these tables are (a test holds it against the migrations)."""
 
 
@@ -66,8 +88,10 @@ class Base(DeclarativeBase):
         float: Float(53),
         Answer: String(),
         EvidenceKind: String(),
+        Language: String(),
         NoticeKind: String(),
         OutboxState: String(),
+        Role: String(),
         Subject: String(),
         TransitionKind: String(),
     }
@@ -224,3 +248,43 @@ class MetaRow(Base):
 
     key: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[str]
+
+
+class UserRow(Base):
+    """Somebody who may log in."""
+
+    __tablename__ = "users"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    password_hash: Mapped[str]
+    role: Mapped[Role]
+    cameras: Mapped[tuple[str, ...] | None] = mapped_column(Names())
+    language: Mapped[Language]
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    disabled: Mapped[bool]
+
+
+class SessionRow(Base):
+    """A browser that has logged in, by the SHA-256 of its secret."""
+
+    __tablename__ = "sessions"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    user: Mapped[str] = mapped_column(ForeignKey("users.name"), index=True)
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class TokenRow(Base):
+    """A token of the API that was made while it ran, by its SHA-256."""
+
+    __tablename__ = "tokens"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(unique=True)
+    role: Mapped[Role]
+    cameras: Mapped[tuple[str, ...] | None] = mapped_column(Names())
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
