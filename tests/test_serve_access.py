@@ -1,6 +1,6 @@
 """Who may what: held against the OpenAPI document, so that a new route cannot be forgotten."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -8,9 +8,16 @@ from urllib.parse import quote
 import pytest
 from fastapi import APIRouter
 
-from test_serve_plant import ROLES, Plant, open_plant
+from test_serve_plant import ROLES, USERS, Plant, open_plant
 
-OPEN = {"/healthz", "/metrics"}  # on purpose: probes have no tokens
+PROBES = {"/healthz", "/metrics"}  # on purpose: probes have no tokens
+# On purpose: what is asked before anybody is known.
+DOORS = {"/api/session", "/api/session/login", "/api/session/setup"}
+OPEN = PROBES | DOORS
+# About the whole site, and so not for admins of some cameras.
+WHOLE = ("/api/v1/audit", "/api/v1/users", "/api/v1/tokens")
+# About a user alone: a token has no password, no language and no session.
+OWN = {"/api/v1/me/password", "/api/v1/me/language", "/api/v1/me/session", "/api/v1/me/sessions"}
 RANK = {"viewer": 0, "limited": 0, "operator": 1, "admin": 2, "limited-admin": 2}
 BODIES: dict[tuple[str, str], Any] = {
     ("put", "/api/v1/incidents/{uid}/answer"): {"answer": "correct"},
@@ -18,6 +25,10 @@ BODIES: dict[tuple[str, str], Any] = {
     ("put", "/api/v1/cameras/{name}"): {"address": "rtsp://10.0.0.5/x"},
     ("put", "/api/v1/cameras/{name}/shelf"): {"minutes": 1},
     ("post", "/api/v1/cameras/{name}/try"): {"address": "rtsp://10.0.0.5/x"},
+    ("put", "/api/v1/me/language"): {"language": "en"},
+    ("put", "/api/v1/users/{name}"): {"role": "viewer"},
+    ("put", "/api/v1/users/{name}/password"): {"password": "another good one"},
+    ("post", "/api/v1/tokens"): {"name": "new"},
 }
 
 
@@ -34,12 +45,15 @@ def operations(plant: Plant) -> list[tuple[str, str, Any]]:
 
 def declared(operation: Any) -> str | None:
     """The role that an operation says it needs."""
-    schemes = operation.get("security", [])
-    return schemes[0]["token"][0] if len(schemes) == 1 and schemes[0].get("token") else None
+    asked = {scheme: tuple(roles) for one in operation.get("security", []) for scheme, roles in one.items()}
+    roles = {*asked.get("token", ("",)), *asked.get("session", ("",))}
+    return roles.pop() or None if len(roles) == 1 and set(asked) == {"token", "session"} else None
 
 
 def fill_in(path: str, *, name: str = "press-3", uid: str = "i1") -> str:
-    name = "hook" if "/targets/" in path else name
+    if name == "press-3":
+        others = {"/targets/": "hook", "/users/": "boss", "/tokens/": "board"}
+        name = next((other for part, other in others.items() if part in path), name)
     return path.replace("{name}", quote(name)).replace("{uid}", uid).replace("{number}", "0")
 
 
@@ -48,7 +62,7 @@ def undeclared(plant: Plant) -> list[str]:
 
 
 def test_every_route_but_the_probes_declares_its_role(plant: Plant) -> None:
-    assert len(operations(plant)) >= 21
+    assert len(operations(plant)) >= 37
     assert undeclared(plant) == []
     assert {path for _, path, what in operations(plant) if declared(what) is None} == OPEN
 
@@ -63,8 +77,10 @@ def test_a_route_that_forgets_its_role_is_found_and_still_not_open(plant: Plant)
 
 def test_without_a_known_token_nothing_is_answered_or_read(plant: Plant) -> None:
     for method, path, _ in operations(plant):
-        if path in OPEN:
+        if path in PROBES:
+            plant.say()
             assert plant.ask(None, method, path).status_code == 200
+        if path in OPEN:
             continue
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic c2VjcmV0"}):
             answer = plant.ask(None, method, fill_in(path), headers=headers, content=b"{")
@@ -73,24 +89,74 @@ def test_without_a_known_token_nothing_is_answered_or_read(plant: Plant) -> None
     assert plant.get("/nothing/here", role=None).status_code == 401
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_every_route_lets_in_its_role_and_no_lesser_one(plant: Plant, role: str) -> None:
+def ways(plant: Plant, asker: str) -> tuple[str, Callable[..., Any]]:
+    """The role of an asker, and how they ask: as a browser of a user, or with a token."""
+    if asker in ROLES:
+        return asker, lambda method, path, **more: plant.ask(asker, method, path, **more)
+    browser = plant.log_in(asker)
+    return USERS[asker], browser.ask
+
+
+# What ends the session that asks comes last.
+LAST = ("delete", "/api/v1/me/session"), ("delete", "/api/v1/me/sessions")
+
+
+def in_order(plant: Plant) -> list[tuple[str, str, Any]]:
+    return sorted(operations(plant), key=lambda row: (row[:2] in LAST, row[0] == "delete", -len(row[1])))
+
+
+@pytest.mark.parametrize("asker", [*ROLES, "root", "hand", "eye", "one-eye"])
+def test_every_route_lets_in_its_role_and_no_lesser_one(plant: Plant, asker: str) -> None:
+    role, ask = ways(plant, asker)
+    bodies = BODIES | {
+        ("put", "/api/v1/me/password"): {"old": f"password-{asker}", "new": f"password-{asker}"}
+    }
     checked = 0
-    for method, path, what in sorted(operations(plant), key=lambda row: row[0] == "delete"):
+    for method, path, what in in_order(plant):
         if path in OPEN:
             continue
-        answer = plant.ask(role, method, fill_in(path), json=BODIES.get((method, path)))
+        if asker in USERS and (method, path) in LAST:
+            role, ask = ways(plant, asker)
+        answer = ask(method.upper(), fill_in(path), json=bodies.get((method, path)))
         enough = RANK[role] >= RANK[declared(what) or ""]
-        enough = enough and not (path == "/api/v1/audit" and role == "limited-admin")
-        assert answer.status_code in ((200, 204) if enough else (403,)), (role, method, path, answer.text)
+        enough = enough and not (path.startswith(WHOLE) and role == "limited-admin")
+        expected: tuple[int, ...] = (200, 201, 204) if enough else (403,)
+        if path in OWN and asker in ROLES:
+            expected = (409, 422)
+        assert answer.status_code in expected, (asker, method, path, answer.text)
         checked += 1
-    assert checked >= 19
+        if path == "/api/v1/me/password" and asker in USERS:
+            role, ask = ways(plant, asker)
+    assert checked >= 32
+
+
+def test_every_unsafe_route_asks_a_session_for_its_csrf_token(plant: Plant) -> None:
+    browser = plant.log_in("root")
+    right, checked = browser.csrf, 0
+    for method, path, _ in operations(plant):
+        if path in OPEN or method == "get":
+            continue
+        for wrong in ("", "wrong", "0" * 64, "열쇠"):
+            browser.csrf = quote(wrong)
+            answer = browser.ask(method.upper(), fill_in(path), json=BODIES.get((method, path)))
+            assert answer.status_code == 403 and "X-CSRF-Token" in answer.text, (method, path)
+        browser.csrf = right
+        for foreign in (
+            {"Origin": "http://evil.test"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site", "Origin": "http://plant"},
+        ):  # fmt: skip
+            answer = browser.ask(method.upper(), fill_in(path), headers=foreign)
+            assert answer.status_code == 403 and "another site" in answer.text, (method, path)
+        checked += 1
+    assert checked >= 18
+    assert len(plant.store.users()) == len(USERS) and not plant.tried
 
 
 @pytest.mark.parametrize("role", ["limited", "limited-admin"])
 def test_callers_of_some_cameras_find_no_other_one(plant: Plant, role: str) -> None:
     for method, path, what in operations(plant):
-        if "{" not in path or "/targets/" in path or RANK[role] < RANK[declared(what) or ""]:
+        others = ("/targets/", "/users/", "/tokens/")
+        if "{" not in path or any(part in path for part in others) or RANK[role] < RANK[declared(what) or ""]:
             continue
         for name in ("프레스 2", "gate", "none"):
             other = fill_in(path, name=name, uid="i2" if name != "none" else "none")
@@ -134,4 +200,6 @@ def test_every_answer_has_headers_that_keep_it_where_it_is(plant: Plant) -> None
     ):
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert "camera=()" in answer.headers["Permissions-Policy"]
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]

@@ -14,6 +14,7 @@ import httpx
 from fastapi import FastAPI
 
 from jikimi.errors import JikimiError, SettingsError
+from jikimi.passwords import Passwords
 from jikimi.serve import Backend, create_app
 from jikimi.serve.access import find_caller
 from jikimi.serve.addresses import look_up
@@ -26,12 +27,17 @@ from jikimi.store import (
     IncidentRecord,
     Notice,
     Store,
+    TokenRecord,
+    UserRecord,
     open_box,
     open_store,
 )
 
 NOON = datetime(2026, 7, 1, 3, 0, 0, 123456, tzinfo=UTC)
 ROLES = ("viewer", "operator", "admin", "limited", "limited-admin")
+# Users are named by role, too; their passwords are `password-USER`.
+USERS = {"root": "admin", "boss": "admin", "hand": "operator", "eye": "viewer", "one-eye": "viewer"}
+CHEAP = Passwords(passes=1, memory_kib=8)
 FILM = bytes(range(256)) * 64
 FIXED = "rtsp://root:f1xed@10.0.0.9/live?token=t0k"
 STORED = "rtsp://admin:s3cr3t@10.0.0.5:554/live"
@@ -92,6 +98,16 @@ class Plant:
     def put(self, path: str, json: Any, role: str | None = "admin") -> httpx.Response:
         return self.ask(role, "PUT", f"/api/v1{path}", json=json)
 
+    def log_in(self, name: str, **more: Any) -> "Browser":
+        """A browser in which somebody has logged in."""
+        browser = Browser(self, more.pop("headers", {}))
+        answer = browser.ask(
+            "POST", "/api/session/login", json={"name": name, "password": f"password-{name}"}
+        )
+        assert answer.status_code == 200, answer.text
+        browser.csrf = answer.json()["csrf"]
+        return browser
+
     async def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         transport = httpx.ASGITransport(app=self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://plant") as client:
@@ -145,6 +161,35 @@ class Plant:
         return record
 
 
+@dataclass
+class Browser:
+    """Keeps cookies as a browser does, and sends what it was told to repeat."""
+
+    plant: Plant
+    headers: dict[str, str] = field(default_factory=dict)
+    cookies: dict[str, str] = field(default_factory=dict)
+    csrf: str = ""
+
+    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        headers = {"Cookie": "; ".join(f"{key}={value}" for key, value in self.cookies.items())}
+        headers |= {"X-CSRF-Token": self.csrf} if self.csrf and method != "GET" else {}
+        answer = self.plant.ask(
+            None, method, path, headers=self.headers | headers | more.pop("headers", {}), **more
+        )
+        for line in answer.headers.get_list("set-cookie"):
+            key, _, value = line.partition(";")[0].partition("=")
+            self.cookies[key] = value.strip('"')
+            if "max-age=0" in line.lower():
+                del self.cookies[key]
+        return answer
+
+    def get(self, path: str) -> httpx.Response:
+        return self.ask("GET", f"/api/v1{path}")
+
+    def me(self) -> Any:
+        return self.get("/me").json()
+
+
 def check_camera(settings: CameraSettings) -> None:
     if settings.behaviors is not None and "fall" not in settings.behaviors:
         raise SettingsError(f"camera {settings.name!r}: the model knows fall only")
@@ -163,7 +208,7 @@ def open_plant(folder: Path, **more: Any) -> Iterator[Plant]:
         plant = Plant(folder, store, FastAPI())
         values: dict[str, Any] = {
             "check_camera": check_camera, "try_target": plant.try_target, "try_camera": plant.try_camera,
-            "resolve": resolve,
+            "resolve": resolve, "passwords": CHEAP,
         }  # fmt: skip
         backend = Backend(settings, store, plant.status_file, **values | more)
         plant.app = create_app(backend)
@@ -194,6 +239,10 @@ def fill(plant: Plant) -> None:
         store.begin_fault(FaultRecord(f"f{number}", camera, "offline", f"no answer of {STORED}", NOON), [])
         store.add_coverage([CoverageRecord(camera, now, 3000.0, 3600.0)])
         plant.film(uid, f"2026/07/{uid}.mp4")
+    for name, role in USERS.items():
+        cameras = ("press-3",) if name == "one-eye" else None
+        store.add_user(UserRecord(name, CHEAP.hash(f"password-{name}"), role, NOON, NOON, cameras))  # type: ignore[arg-type]
+    store.add_token(TokenRecord("board", digest("jikimi_" + "b" * 43), "viewer", NOON, "root"))
     store.begin_fault(FaultRecord("f0", "", "disk-full", "no room", NOON), [])
     store.failed(1, at=NOON, error="https://x:h00k@hooks/1?key=h00k said 500", retry_at=None)
 

@@ -85,7 +85,7 @@ def test_the_last_admin_stays_one(store: Store, less: dict[str, Any]) -> None:
         lambda: store.change_user("kim", **VIEWER | {"role": "admin"} | less),
         lambda: store.remove_user("kim"),
     ):
-        with pytest.raises(ConflictError, match="'kim'.* last admin") as told:
+        with pytest.raises(ConflictError, match=r"'kim'.* last admin") as told:
             change()
         assert "\n" not in str(told.value)
     assert store.find_user("kim") == user() and store.session("k1") is not None

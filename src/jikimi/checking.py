@@ -18,6 +18,7 @@ from jikimi.bundle import Card
 from jikimi.errors import JikimiError, SettingsError
 from jikimi.running import alone, bundle_path, open_site_store, run_folder
 from jikimi.settings import CameraSettings, Settings
+from jikimi.tls import check_tls
 from jikimi.watch.analysis import camera_rule
 from jikimi.watch.detecting import check_bundle
 from jikimi.watch.following import Following
@@ -49,12 +50,23 @@ def _lines(settings: Settings, *, serving: bool) -> Iterator[str]:
         check_targets(settings, card)
         if serving:
             check_port(settings.serve.host, settings.serve.port)
+            if settings.serve.tls is not None:
+                check_tls(*settings.serve.tls)
     yield f"site {settings.site.name!r}: {len(following.wanted)} cameras, model {card.name}"
     yield from _unready(settings, [wanted.settings for wanted in following.wanted.values()])
     if serving:
-        if not settings.tokens:
-            yield "nobody may use the API yet: jikimi token NAME"
-        yield f"API: http://{settings.serve.host}:{settings.serve.port}/api"
+        yield from _in_the_clear(settings)
+        yield f"API: {settings.serve.scheme}://{settings.serve.host}:{settings.serve.port}/api"
+
+
+def _in_the_clear(settings: Settings) -> Iterator[str]:
+    """Passwords that anybody on the network can read are told of, and are the site's to allow."""
+    here = settings.serve.host in ("127.0.0.1", "::1", "localhost")
+    if not here and settings.serve.tls is None and not settings.serve.trusted_proxies:
+        yield (
+            f"[serve] host: {settings.serve.host} without TLS: passwords cross the network in the clear; "
+            "set tls_cert and tls_key, or put a proxy in front and name it in trusted_proxies"
+        )
 
 
 def check_folders(settings: Settings) -> None:

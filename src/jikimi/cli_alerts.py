@@ -1,22 +1,14 @@
 """`jikimi token` and `jikimi target`: who may ask, and whether whoever is alerted really is."""
 
 import json
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from jikimi.cli_shared import Config, group, split_names
+from jikimi.options import RoleName
 
 target_app = group("target", "Those who are alerted: test.")
-
-
-class RoleName(StrEnum):
-    """What a token may: look, answer, change."""
-
-    viewer = "viewer"
-    operator = "operator"
-    admin = "admin"
 
 
 def token(

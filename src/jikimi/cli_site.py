@@ -3,7 +3,7 @@
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,11 @@ from jikimi.cli_alerts import target_app, token
 from jikimi.cli_camera import camera_app
 from jikimi.cli_doctor import doctor
 from jikimi.cli_evidence import evidence_app
-from jikimi.cli_shared import Config
+from jikimi.cli_shared import Config, opened_store
+from jikimi.cli_user import user_app
+
+if TYPE_CHECKING:
+    from jikimi.settings import Settings
 
 
 class PartName(StrEnum):
@@ -45,11 +49,25 @@ def run_site(config: Path | None, *, parts: tuple[PartName, ...]) -> None:
     from jikimi.watch.guardian import guard
 
     settings = load_settings(config)
-    for line in check_site(settings, serving=PartName.api in parts, file=config):
+    serving = PartName.api in parts
+    for line in check_site(settings, serving=serving, file=config):
         typer.echo(line, err=True)
+    if serving and (first := first_login(settings)):
+        typer.echo(first, err=True)
     logs.set_up("guardian")
     given = [] if config is None else ["--config", str(config)]
     guard({part.value: ["part", part.value, *given] for part in parts}, stop_on_signals())
+
+
+def first_login(settings: "Settings") -> str | None:
+    """How to make the first user, with a new code; None: there is one. Raises StoreError."""
+    from jikimi.store.setup_code import new_setup_code
+
+    with opened_store(settings) as store:
+        code = new_setup_code(store)
+    if code is None:
+        return None
+    return f"nobody can log in yet: make the first admin with the set-up code {code}, or by jikimi user add"
 
 
 def part(
@@ -85,6 +103,6 @@ def register(app: typer.Typer) -> None:
     app.command()(serve)
     app.command()(doctor)
     app.command()(token)
-    for group in (camera_app, target_app, evidence_app):
+    for group in (camera_app, target_app, evidence_app, user_app):
         app.add_typer(group)
     app.command(hidden=True)(part)

@@ -7,6 +7,21 @@ from typing import Annotated
 import typer
 
 
+class RoleName(StrEnum):
+    """What somebody may: look, answer, change."""
+
+    viewer = "viewer"
+    operator = "operator"
+    admin = "admin"
+
+
+class LanguageName(StrEnum):
+    """What people read."""
+
+    ko = "ko"
+    en = "en"
+
+
 class Layout(StrEnum):
     """How labelled sources lie on disk."""
 

@@ -36,7 +36,11 @@ def run_api(pipe: Connection, settings: Settings) -> None:
             host=settings.serve.host,
             port=settings.serve.port,
             should_stop=should_stop,
-            on_started=lambda port: log.info("API: http://%s:%d/api/v1", settings.serve.host, port),
+            on_started=lambda port: log.info(
+                "API: %s://%s:%d/api/v1", settings.serve.scheme, settings.serve.host, port
+            ),
+            tls=settings.serve.tls,
+            trusted_proxies=settings.serve.trusted_proxies,
         )
     finally:
         store.close()

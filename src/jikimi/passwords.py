@@ -1,5 +1,6 @@
 """Passwords: argon2id, a floor below which none is taken, and the same time for whoever there is not."""
 
+import re
 import secrets
 import unicodedata
 from functools import cached_property
@@ -11,6 +12,10 @@ from jikimi.errors import SettingsError
 
 MIN_LETTERS = 10
 MAX_LETTERS = 200
+MAX_NAME = 80
+
+# The audit trail marks with ( ) who is none of ours, such as whoever is at the command line.
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f/\\()\ud800-\udfff]")
 
 # RFC 9106, second recommended option (3 passes over 64 MiB), on one core: the others watch cameras.
 PASSES, MEMORY_KIB, LANES = 3, 65536, 1
@@ -29,7 +34,9 @@ class Passwords:
     def fits(self, password: str, password_hash: str | None) -> bool:
         """Whether it is the password; None, where there is nobody, takes as long to say no."""
         try:
-            return self._hasher.verify(password_hash or self._nobodys, _text(password)) and bool(password_hash)
+            return self._hasher.verify(password_hash or self._nobodys, _text(password)) and bool(
+                password_hash
+            )
         except (VerificationError, InvalidHashError):
             return False
 
@@ -60,6 +67,18 @@ def check_password(password: str, *, name: str) -> None:
 def plain_name(name: str) -> str:
     """A name as it is kept and looked for: Hangul typed on a Mac comes in pieces, and spaces by accident."""
     return unicodedata.normalize("NFC", name).strip()
+
+
+def person_name(name: str) -> str:
+    """The name of a user or token, as it is kept.
+
+    Raises:
+        SettingsError: empty, too long, or with signs that addresses or the audit trail need.
+    """
+    plain = plain_name(name)
+    if not 0 < len(plain) <= MAX_NAME or plain in (".", "..") or _NO_NAME.search(plain):
+        raise SettingsError(f"name: 1 to {MAX_NAME} letters without / \\ ( ) are expected")
+    return plain
 
 
 def _text(password: str) -> bytes:

@@ -5,6 +5,7 @@
 
 import re
 from datetime import time
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -172,11 +173,40 @@ class StoreSection(_Section):
     key_file: Path | None = None
 
 
+def _network(value: str) -> str:
+    try:
+        ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError(
+            "an IP address or network of proxies is expected, as 10.0.0.2 or 10.0.0.0/24"
+        ) from None
+    return value
+
+
 class ServeSection(_Section):
-    """Where the API listens."""
+    """Where the API listens, and how. Of `trusted_proxies` it believes for whom they ask."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8710
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together; give both, or neither")
+        return self
+
+    @property
+    def tls(self) -> tuple[Path, Path] | None:
+        """Certificate and key; None: without TLS."""
+        return None if self.tls_cert is None or self.tls_key is None else (self.tls_cert, self.tls_key)
+
+    @property
+    def scheme(self) -> Literal["http", "https"]:
+        """What is spoken on the port."""
+        return "https" if self.tls_cert is not None else "http"
 
 
 class EvidenceSection(_Section):

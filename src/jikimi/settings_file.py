@@ -103,8 +103,11 @@ def _placed(settings: Settings, folder: Path) -> Settings:
     bundle, key_file = settings.model.bundle, settings.store.key_file
     model = settings.model.model_copy(update={"bundle": folder / bundle if bundle else None})
     store = settings.store.model_copy(update={"key_file": folder / key_file if key_file else None})
+    tls = {key: folder / path for key in ("tls_cert", "tls_key") if (path := getattr(settings.serve, key))}
+    serve = settings.serve.model_copy(update=tls)
     cameras = tuple(_placed_camera(camera, folder) for camera in settings.cameras)
-    return settings.model_copy(update={"site": site, "model": model, "store": store, "cameras": cameras})
+    placed = {"site": site, "model": model, "store": store, "serve": serve, "cameras": cameras}
+    return settings.model_copy(update=placed)
 
 
 def _placed_camera(camera: CameraSettings, folder: Path) -> CameraSettings:

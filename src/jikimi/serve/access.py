@@ -1,77 +1,140 @@
-"""Who asks, and what they may: bearer tokens of `jikimi.toml`, roles, and cameras one by one."""
+"""What callers may: a gate before everything below /api/v1, and roles, route by route.
 
-import hashlib
+Pages and websockets find who looks with `find_session(store, cookies.get(COOKIE, ""))`, and a websocket's
+upgrade or a form is ours only where `is_same_origin(headers)`.
+"""
+
 import hmac
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.requests import cookie_parser
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
-from jikimi.settings import Role, Token
+from jikimi.errors import StoreError
+from jikimi.serve.callers import Caller, Session, find_caller, find_session, find_token
+from jikimi.serve.edge import problem
+from jikimi.settings import Token
+from jikimi.store import Store
 
-# All below here needs a token, whatever its routes say.
+__all__ = [
+    "COOKIE",
+    "GUARDED",
+    "Admin",
+    "Caller",
+    "Gate",
+    "Operator",
+    "Session",
+    "SiteAdmin",
+    "Viewer",
+    "find_caller",
+    "find_session",
+    "is_same_origin",
+    "session_of",
+]
+
+# All below here needs a token or a session, whatever its routes say.
 GUARDED = "/api/v1"
+
+COOKIE = "jikimi-session"
+CSRF_HEADER = "X-CSRF-Token"
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _RANK: dict[str, int] = {"viewer": 0, "operator": 1, "admin": 2}
 
-_ASK = "a token is needed: Authorization: Bearer TOKEN; jikimi token makes one"
+_ASK = "log in, or send a token: Authorization: Bearer TOKEN; jikimi token makes one"
 _ASK_HEADERS = {"WWW-Authenticate": "Bearer"}
+_FOREIGN = "the request comes from another site's page; send it from Jikimi's own"
+_NO_CSRF = f"a session sends {CSRF_HEADER} with what GET /api/v1/me says of it"
 
-_bearer = HTTPBearer(
-    scheme_name="token", auto_error=False, description="A token of jikimi.toml's [[token]] tables."
+_bearer = HTTPBearer(scheme_name="token", auto_error=False, description="A token of the API.")
+_cookie = APIKeyCookie(
+    name=COOKIE,
+    scheme_name="session",
+    auto_error=False,
+    description=f"A browser's session; what is not GET also sends {CSRF_HEADER}.",
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks. `cameras` None: all of them."""
-
-    name: str
-    role: Role
-    cameras: tuple[str, ...] | None = None
-
-    def may_see(self, camera: str) -> bool:
-        """Whether a camera is theirs to see; what concerns the whole site has no camera."""
-        return self.cameras is None or camera in self.cameras
-
-
-def find_caller(tokens: Sequence[Token], secret: str) -> Caller | None:
-    """The token's owner; every token is compared, in constant time."""
-    digest = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
-    found = [token for token in tokens if hmac.compare_digest(token.sha256, digest)]
-    return Caller(found[0].name, found[0].role, found[0].cameras) if found else None
-
-
 class Gate:
-    """Asks for a token before anything of a request is read: a route that forgot to is not open."""
+    """Asks who it is before anything of a request is read: a route that forgot to is not open."""
 
-    def __init__(self, app: ASGIApp, tokens: Sequence[Token]) -> None:
-        self._app, self._tokens = app, tokens
+    def __init__(self, app: ASGIApp, tokens: Sequence[Token], store: Store) -> None:
+        self._app, self._tokens, self._store = app, tokens, store
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through with its caller, or answer 401."""
-        if scope["type"] != "http" or not scope["path"].startswith(GUARDED):
+        """Let a request through with its caller, or answer 401, 403, 503."""
+        if scope["type"] not in ("http", "websocket") or not scope["path"].startswith(GUARDED):
             await self._app(scope, receive, send)
             return
-        kind, _, secret = Headers(scope=scope).get("authorization", "").partition(" ")
-        caller = find_caller(self._tokens, secret.strip()) if kind.lower() == "bearer" else None
-        if caller is None:
-            answer = JSONResponse({"detail": _ASK}, status_code=401, headers=_ASK_HEADERS)
-            await answer(scope, receive, send)
+        if scope["type"] == "websocket":  # the API has none
+            await WebSocketClose(1008)(scope, receive, send)
             return
-        scope.setdefault("state", {})["caller"] = caller
-        await self._app(scope, receive, send)
+        try:
+            refusal = await self._refusal(scope)
+        except StoreError as error:
+            refusal = problem(503, str(error), {"Retry-After": "2"})
+        await (refusal or self._app)(scope, receive, send)
+
+    async def _refusal(self, scope: Scope) -> Response | None:
+        """The answer to whom it does not know; None: whoever it is stands in the scope. Raises StoreError."""
+        headers = Headers(scope=scope)
+        session: Session | None = None
+        kind, _, secret = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            caller = find_caller(self._tokens, secret.strip())
+            caller = caller or await run_in_threadpool(find_token, self._store, secret.strip())
+        else:
+            secret = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+            session = await run_in_threadpool(find_session, self._store, secret) if secret else None
+            caller = session.caller if session is not None else None
+        if caller is None:
+            return problem(401, _ASK, _ASK_HEADERS)
+        if session is not None and scope["method"] not in _SAFE:
+            if not is_same_origin(headers):
+                return problem(403, _FOREIGN)
+            if not hmac.compare_digest(headers.get(CSRF_HEADER, "").encode(), session.csrf.encode()):
+                return problem(403, _NO_CSRF)
+        scope.setdefault("state", {}).update(caller=caller, session=session)
+        return None
+
+
+def is_same_origin(headers: Mapping[str, str]) -> bool:
+    """Whether a browser sent this from a page of ours, or no browser did. `headers` ignore case. Pure.
+
+    Sec-Fetch-Site decides where it is: pages cannot forge it. Browsers leave it out without TLS; then Origin
+    must name the host that was asked. The scheme is not compared: a proxy with TLS speaks HTTP to us.
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        return site in ("same-origin", "none")
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
+    except ValueError:
+        return False
+
+
+def session_of(request: Request) -> Session | None:
+    """The session by which the gate knew the caller; None: it was a token."""
+    session: Session | None = getattr(request.state, "session", None)
+    return session
 
 
 def _caller(
     request: Request,
     roles: SecurityScopes,
-    _shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],  # for the OpenAPI document
+    _token: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],  # for the OpenAPI document
+    _session: Annotated[str | None, Depends(_cookie)],
 ) -> Caller:
     """Whom the gate let through, if their role is enough."""
     caller: Caller | None = getattr(request.state, "caller", None)
@@ -86,3 +149,13 @@ def _caller(
 Viewer = Annotated[Caller, Security(_caller, scopes=["viewer"])]
 Operator = Annotated[Caller, Security(_caller, scopes=["operator"])]
 Admin = Annotated[Caller, Security(_caller, scopes=["admin"])]
+
+
+def _of_the_site(caller: Admin) -> Caller:
+    if caller.cameras is not None:
+        raise HTTPException(403, f"{caller.name} may see some cameras; this is about all of them")
+    return caller
+
+
+SiteAdmin = Annotated[Caller, Depends(_of_the_site)]
+"""An admin of every camera: whoever could make users of all cameras has them all."""

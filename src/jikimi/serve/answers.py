@@ -3,12 +3,14 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
+from jikimi.errors import SettingsError
+from jikimi.passwords import MAX_LETTERS, MAX_NAME, person_name
 from jikimi.serve.shown import veiled
-from jikimi.settings import CameraSettings, Hours, Mask, Name, Zone
+from jikimi.settings import CameraSettings, Hours, Mask, Name, Role, Zone
 from jikimi.status import CameraStatus, Histogram, SiteStatus
-from jikimi.store.records import Answer, EvidenceKind
+from jikimi.store.records import Answer, EvidenceKind, Language
 
 
 def _told(text: str) -> str:
@@ -28,6 +30,13 @@ def _no_place(name: str) -> str:
     return name
 
 
+def _persons(name: str) -> str:
+    try:
+        return person_name(name)
+    except SettingsError as error:
+        raise ValueError(str(error).removeprefix("name: ")) from None
+
+
 Told = Annotated[str, AfterValidator(_told)]
 """Free text of others, which may quote an address."""
 
@@ -38,6 +47,13 @@ Word = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*
 """A name to look for."""
 
 CameraName = Annotated[Name, AfterValidator(_no_place)]
+
+PersonName = Annotated[str, Field(min_length=1, max_length=2 * MAX_NAME), AfterValidator(_persons)]
+"""A user's or a token's name."""
+
+# What an answer may quote of a wrong one is nothing; longer ones only cost time.
+_Password = Annotated[SecretStr, Field(max_length=MAX_LETTERS * 4)]
+_Cameras = Annotated[tuple[Name, ...], Field(max_length=1000)] | None
 
 _Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 _Roll = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -274,6 +290,117 @@ class StatusAnswer(BaseModel):
     free_bytes: int | None
     evidence_bytes: int | None
     stages: dict[str, Histogram] | None
+
+
+class LoginRequest(BaseModel):
+    """A user's name and password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: PersonName
+    password: _Password
+
+
+class SetUpRequest(LoginRequest):
+    """The first admin; `code` is what `jikimi serve` printed when it started."""
+
+    code: SecretStr = Field(max_length=80)
+    language: Language = ""
+
+
+class PasswordChange(BaseModel):
+    """One's own password, for a new one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    old: _Password
+    new: _Password
+
+
+class PasswordReset(BaseModel):
+    """Another's password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: _Password
+
+
+class LanguageRequest(BaseModel):
+    """The language one reads; empty: the site's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    language: Language
+
+
+class UserRequest(BaseModel):
+    """A user to add or change; `password` for a new one alone. `cameras` null: all of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role
+    cameras: _Cameras = None
+    language: Language = ""
+    disabled: bool = False
+    password: _Password | None = None
+
+
+class TokenRequest(BaseModel):
+    """A token to make. `cameras` null: all of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: PersonName
+    role: Role = "viewer"
+    cameras: _Cameras = None
+
+
+class SetUpAnswer(BaseModel):
+    """Whether there is nobody yet who could log in, and the site's language."""
+
+    setup_needed: bool
+    language: Literal["ko", "en"]
+
+
+class MeAnswer(BaseModel):
+    """Who asks. `csrf` and `expires_at` are of a session; a token has none."""
+
+    name: str
+    kind: Literal["user", "token"]
+    role: Role
+    cameras: tuple[str, ...] | None
+    language: Language
+    csrf: str | None
+    expires_at: datetime | None
+
+
+class UserAnswer(_FromRecord):
+    """Somebody who may log in."""
+
+    name: str
+    role: Role
+    cameras: tuple[str, ...] | None
+    language: Language
+    disabled: bool
+    created_at: datetime
+    changed_at: datetime
+
+
+class TokenAnswer(BaseModel):
+    """A token; `fixed` ones are in jikimi.toml and taken back there."""
+
+    name: str
+    role: Role
+    cameras: tuple[str, ...] | None
+    fixed: bool
+    created_at: datetime | None
+    created_by: str
+
+
+class NewTokenAnswer(TokenAnswer):
+    """A token that was just made; its secret is shown this once."""
+
+    secret: str
 
 
 # What of the status concerns the whole site.

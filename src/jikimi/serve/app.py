@@ -1,13 +1,14 @@
-"""The application: routes under /api/v1, `/healthz` and `/metrics`, behind a gate, a limit and an edge."""
+"""The application: routes under /api, `/healthz` and `/metrics`, behind a gate, a limit and an edge."""
 
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
 
-from jikimi.serve import cameras, evidence, incidents, probes, site
+from jikimi.serve import cameras, evidence, incidents, logins, me, probes, site, tokens, users
 from jikimi.serve.access import GUARDED, Gate
 from jikimi.serve.backend import Backend
+from jikimi.serve.desk import Desk
 from jikimi.serve.edge import Edge, Problem, tell_problems
 from jikimi.serve.evidence import Views
 from jikimi.serve.limits import BodyLimit, Tries
@@ -17,10 +18,16 @@ _DOCUMENT = "/api/openapi.json"
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "What was sent cannot be read"},
-    401: {"model": Problem, "description": "No token, or none that is known"},
-    403: {"model": Problem, "description": "The token's role is too little"},
+    401: {"model": Problem, "description": "No token or session, or none that is known"},
+    403: {
+        "model": Problem,
+        "description": "The role is too little, or a session's request lacks its CSRF token",
+    },
     404: {"model": Problem, "description": "There is none, or none for this caller"},
-    409: {"model": Problem, "description": "It is set in jikimi.toml and changed there"},
+    409: {
+        "model": Problem,
+        "description": "What there is stands against it: it is set in jikimi.toml, or the last admin",
+    },
     413: {"model": Problem, "description": "Too large"},
     422: {"model": Problem, "description": "What was sent cannot be used"},
     429: {"model": Problem, "description": "Too often; Retry-After says when"},
@@ -43,11 +50,13 @@ def create_app(backend: Backend) -> FastAPI:
     app.state.backend = backend
     app.state.tries = Tries()
     app.state.views = Views()
-    for router in (incidents.router, evidence.router, cameras.router, site.router):
-        app.include_router(router, prefix=GUARDED, responses=_PROBLEMS)
+    app.state.desk = Desk(backend.store, backend.passwords)
+    for part in (incidents, evidence, cameras, site, me, users, tokens):
+        app.include_router(part.router, prefix=GUARDED, responses=_PROBLEMS)
+    app.include_router(logins.router, responses=_PROBLEMS)
     app.include_router(probes.router, responses={422: _PROBLEMS[422]})
     tell_problems(app)
-    app.add_middleware(Gate, tokens=backend.settings.tokens)
+    app.add_middleware(Gate, tokens=backend.settings.tokens, store=backend.store)
     app.add_middleware(BodyLimit)
     app.add_middleware(Edge)
     return app

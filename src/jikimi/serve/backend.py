@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fastapi import Request
 
+from jikimi.passwords import Passwords
 from jikimi.serve.access import Caller
 from jikimi.serve.addresses import Resolve, look_up
 from jikimi.settings import CameraSettings, Settings, Target
@@ -23,7 +24,7 @@ class Backend:
 
     `check_camera` refuses settings that the model cannot serve (SettingsError). `try_camera` opens a camera →
     what it sends; `try_target` sends a test → seconds. Both may take seconds and raise any JikimiError.
-    `deliveries` are latencies by target. `allow_loopback` lets cameras be on this machine.
+    `deliveries` are latencies by target. `allow_loopback` lets cameras be on this machine. `passwords` hash.
     """
 
     settings: Settings
@@ -35,6 +36,7 @@ class Backend:
     deliveries: Mapping[str, Histogram] = field(default_factory=dict)
     allow_loopback: bool = False
     resolve: Resolve = look_up
+    passwords: Passwords = field(default_factory=Passwords)
 
     @property
     def media_folder(self) -> Path:

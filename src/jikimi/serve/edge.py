@@ -13,16 +13,20 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jikimi.errors import JikimiError, NotFoundError, SettingsError, StoreError
+from jikimi.errors import ConflictError, JikimiError, NotFoundError, SettingsError, StoreError
 from jikimi.serve.shown import veiled
 
 log = logging.getLogger(__name__)
 
+# Strict-Transport-Security is not among them: it would bind every other port of the same host to TLS.
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
@@ -90,6 +94,8 @@ async def _ours(_request: Request, error: Exception) -> JSONResponse:
     status = 500
     if isinstance(error, NotFoundError):
         status = 404
+    elif isinstance(error, ConflictError):
+        status = 409
     elif isinstance(error, StoreError):
         log.warning("%s", veiled(str(error)))
         status = 503

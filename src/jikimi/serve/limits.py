@@ -77,7 +77,7 @@ class Bucket:
 
 
 class Tries:
-    """A bucket for each caller. Thread-safe; as large as the list of tokens at most."""
+    """A bucket for each caller. Thread-safe; as large as the lists of users and tokens at most."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

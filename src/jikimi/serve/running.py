@@ -5,12 +5,14 @@ import contextlib
 import errno
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from jikimi.errors import SettingsError
+from jikimi.tls import check_tls
 
 log = logging.getLogger(__name__)
 
@@ -44,22 +46,30 @@ def serve_app(
     port: int,
     should_stop: Callable[[], bool],
     on_started: Callable[[int], None],
+    tls: tuple[Path, Path] | None = None,
+    trusted_proxies: Sequence[str] = (),
 ) -> None:
     """Serve in this thread until `should_stop`, which is asked ten times a second, says so.
 
     `on_started` gets the port (0 asks for any) once connections are taken. On stopping, requests under way
-    have 0.6 s to end, idle connections none; a call that waits for the store is waited for.
+    have 0.6 s to end, idle connections none; a call that waits for the store is waited for. `tls` are a
+    certificate and its key. What X-Forwarded-For and -Proto say is believed of `trusted_proxies` alone.
 
     Raises:
-        SettingsError: host or port cannot be listened on.
+        SettingsError: host or port cannot be listened on, or certificate and key cannot be used.
     """
+    if tls is not None:
+        check_tls(*tls)  # uvicorn would fail on it without saying which file
     listener = _listen(host, port)
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
+        ssl_certfile=tls[0] if tls is not None else None,
+        ssl_keyfile=tls[1] if tls is not None else None,
         lifespan="off",
         ws="none",
         http="h11",

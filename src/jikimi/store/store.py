@@ -19,9 +19,7 @@ from jikimi.store.tokens import Tokens
 from jikimi.store.users import Users
 
 
-class Store(
-    Cameras, Incidents, IncidentQueries, Evidence, Outbox, Faults, Ledger, Users, Logins, Tokens
-):
+class Store(Cameras, Incidents, IncidentQueries, Evidence, Outbox, Faults, Ledger, Users, Logins, Tokens):
     """Made by `open_store`. Thread-safe; every method is one transaction.
 
     Raises:

@@ -60,7 +60,7 @@ class Users(Sessions):
         """Change what a user may; where that differs from before, their sessions end → whether they did.
 
         Raises:
-            NotFoundError: there is none of that name. ConflictError: nobody would be left who may do everything.
+            NotFoundError: there is none of that name. ConflictError: nobody else may do everything.
         """
         with self._changing() as session:
             row = _row(session, name)
@@ -96,7 +96,7 @@ class Users(Sessions):
         """Forget a user and their sessions; what they did stays in the audit trail.
 
         Raises:
-            NotFoundError: there is none of that name. ConflictError: nobody would be left who may do everything.
+            NotFoundError: there is none of that name. ConflictError: nobody else may do everything.
         """
         with self._changing() as session:
             _row(session, name)

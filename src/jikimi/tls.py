@@ -1,0 +1,43 @@
+"""A certificate and its key, looked at before anything listens with them."""
+
+import ssl
+from pathlib import Path
+
+from jikimi.errors import SettingsError
+
+
+def check_tls(certificate: Path, key: Path) -> None:
+    """Load both, as serving will.
+
+    Raises:
+        SettingsError: a file is missing, is none of its kind, needs a password, or they do not fit each other.
+    """
+    for name, path in (("tls_cert", certificate), ("tls_key", key)):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            words = error.strerror or str(error)
+            raise SettingsError(
+                f"[serve] {name}: {path}: {words}; give a PEM file that this user can read"
+            ) from None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except _PasswordNeeded:
+        raise SettingsError(f"[serve] tls_key: {key} needs a password; give one without") from None
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise SettingsError(
+                f"[serve] tls_key: {key} does not fit {certificate}; give the key that it was made for"
+            ) from None
+        raise SettingsError(
+            f"[serve] tls_cert: {certificate} and {key} are no certificate (chain) and key in PEM"
+        ) from None
+
+
+class _PasswordNeeded(Exception):
+    """OpenSSL would ask for it at the terminal."""
+
+
+def _no_password() -> str:
+    raise _PasswordNeeded
