@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 from jikimi import settings as settings_
 from jikimi.alert.webhook import sign
 from jikimi.cli import app
-from jikimi.serve import cameras, evidence, incidents, probes, site
+from jikimi.serve import cameras, evidence, incidents, logins, me, probes, site, tokens, users
 from jikimi.serve.metrics import render
 from jikimi.settings import Settings
 from jikimi.settings_file import load_settings
@@ -165,6 +165,7 @@ def test_every_command_of_a_site_is_shown(page: str) -> None:
     shown = {" ".join(words) for words in commands(page)}
     for name in (
         *("serve", "doctor", "token", "watch", "target test", "evidence verify", "evidence recover"),
+        *(f"user {name}" for name in ("add", "list", "password", "remove")),
         *(f"camera {name}" for name in ("add", "list", "test", "remove", "shelve")),
     ):
         assert any(words.startswith(name) for words in shown), name
@@ -201,11 +202,10 @@ def test_every_metric_is_listed_and_no_other(page: str) -> None:
 
 
 def test_every_route_is_listed(page: str) -> None:
-    routers = (incidents.router, evidence.router, cameras.router, site.router, probes.router)
-    for router in routers:
-        for route in router.routes:
+    for part in (incidents, evidence, cameras, site, me, users, tokens, logins, probes):
+        for route in part.router.routes:
             assert isinstance(route, APIRoute)
-            ending = route.path.removeprefix("/incidents").removeprefix("/cameras") or route.path
+            ending = re.sub("^/(incidents|cameras|users|me|api/session)(?=/)", "", route.path)
             assert ending in page, route.path
 
 

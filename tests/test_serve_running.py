@@ -19,7 +19,9 @@ from test_serve_plant import open_plant
 
 
 @contextmanager
-def served(app: Any, host: str = "127.0.0.1") -> Iterator[tuple[int, threading.Event, threading.Thread]]:
+def served(
+    app: Any, host: str = "127.0.0.1", **more: Any
+) -> Iterator[tuple[int, threading.Event, threading.Thread]]:
     stop, started, ports = threading.Event(), threading.Event(), list[int]()
 
     def tell(port: int) -> None:
@@ -28,7 +30,7 @@ def served(app: Any, host: str = "127.0.0.1") -> Iterator[tuple[int, threading.E
 
     thread = threading.Thread(
         target=serve_app, args=(app,),
-        kwargs={"host": host, "port": 0, "should_stop": stop.is_set, "on_started": tell},
+        kwargs={"host": host, "port": 0, "should_stop": stop.is_set, "on_started": tell} | more,
     )  # fmt: skip
     thread.start()
     try:

@@ -198,7 +198,6 @@ def test_use_is_noted_once_a_minute_and_looked_up_every_two_seconds(
     for _ in range(5):
         assert browser.get("/me").status_code == 200
     assert len(looks) == 1 and not notes
-    plant.store.see_session.__call__  # noqa: B018
     real_note(plant.store, looks[0], at=datetime.now(UTC) - timedelta(seconds=61))
     clock[0] += 2.1
     assert browser.get("/me").status_code == 200

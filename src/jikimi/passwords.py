@@ -22,7 +22,7 @@ PASSES, MEMORY_KIB, LANES = 3, 65536, 1
 
 
 class Passwords:
-    """Makes and checks hashes. Both take about 0.2 s of a core: not for an event loop. Thread-safe."""
+    """Makes and checks hashes. Both take 0.2 to 0.5 s of a core: not for an event loop. Thread-safe."""
 
     def __init__(self, *, passes: int = PASSES, memory_kib: int = MEMORY_KIB) -> None:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=LANES)

@@ -10,7 +10,7 @@ def check_tls(certificate: Path, key: Path) -> None:
     """Load both, as serving will.
 
     Raises:
-        SettingsError: a file is missing, is none of its kind, needs a password, or they do not fit each other.
+        SettingsError: a file is missing or none of its kind, needs a password, or they do not fit.
     """
     for name, path in (("tls_cert", certificate), ("tls_key", key)):
         try:

@@ -40,7 +40,8 @@ class _Counter:
 
 def delay_s(failures: float) -> float:
     """Seconds to wait after so many failures in a row. Pure."""
-    return 0.0 if failures < FREE_FAILURES else min(MOST_DELAY_S, 2.0 ** (failures - FREE_FAILURES))
+    doublings = min(failures - FREE_FAILURES, 64.0)  # a month of failures has no power of two
+    return 0.0 if doublings < 0 else min(MOST_DELAY_S, 2.0**doublings)
 
 
 class LoginGuard:
