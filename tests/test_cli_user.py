@@ -81,7 +81,8 @@ def test_users_are_added_listed_changed_and_removed(jikimi: Run, site: Path) -> 
         noted = [(row.what, row.about) for row in opened.audit_trail()][::-1]
     assert Passwords().fits("another sentence", after.password_hash)
     assert noted == [
-        ("added user", "kim"), ("added user", "이 과장"), ("reset password", "kim"), ("removed user", "이 과장"),
+        ("added user", "kim"), ("added user", "이 과장"), ("reset password", "kim"),
+        ("removed user", "이 과장"),
     ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,7 +36,6 @@ def test_what_is_no_hash_fits_nothing() -> None:
 def test_nobody_has_a_password_and_saying_so_takes_as_long() -> None:
     slow = Passwords(passes=2, memory_kib=8192)
     kept = slow.hash("right horse battery")
-    slow.fits("x", None)  # makes the hash that nobody has
 
     def took_s(password_hash: str | None) -> float:
         begin_s = time.perf_counter()
@@ -44,6 +44,14 @@ def test_nobody_has_a_password_and_saying_so_takes_as_long() -> None:
 
     known, unknown = (min(took_s(one) for _ in range(7)) for one in (kept, None))
     assert 0.5 < known / unknown < 2
+    assert not slow.is_old(slow._nobodys)
+
+
+def test_the_first_no_is_one_hash_and_not_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[object] = []
+    monkeypatch.setattr(PasswordHasher, "hash", lambda *given: hashed.append(given))
+    assert not Passwords(passes=1, memory_kib=8).fits("wrong horse battery", None)
+    assert not hashed
 
 
 def test_a_hash_of_other_parameters_is_old_and_fits_all_the_same() -> None:

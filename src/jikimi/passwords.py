@@ -1,9 +1,9 @@
 """Passwords: argon2id, a floor below which none is taken, and the same time for whoever there is not."""
 
+import base64
 import re
 import secrets
 import unicodedata
-from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -26,6 +26,9 @@ class Passwords:
 
     def __init__(self, *, passes: int = PASSES, memory_kib: int = MEMORY_KIB) -> None:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=LANES)
+        # No password is known to fit it. Not hashed but written: even the first check must take no longer.
+        salt, digest = (base64.b64encode(secrets.token_bytes(n)).decode().rstrip("=") for n in (16, 32))
+        self._nobodys = f"$argon2id$v=19$m={memory_kib},t={passes},p={LANES}${salt}${digest}"
 
     def hash(self, password: str) -> str:
         """The password as it is kept: argon2id with its parameters and salt."""
@@ -43,10 +46,6 @@ class Passwords:
     def is_old(self, password_hash: str) -> bool:
         """Whether it was made with other parameters than these: then it should be made again."""
         return self._hasher.check_needs_rehash(password_hash)
-
-    @cached_property
-    def _nobodys(self) -> str:
-        return self._hasher.hash(secrets.token_urlsafe())
 
 
 def check_password(password: str, *, name: str) -> None:
