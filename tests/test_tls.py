@@ -12,8 +12,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from jikimi.checking import check_site
+from jikimi.doctor.site import _certificate
 from jikimi.errors import SettingsError
-from jikimi.settings import ServeSection
+from jikimi.settings import ServeSection, Settings
 from jikimi.settings_file import load_settings
 from jikimi.tls import check_tls
 from test_serve_plant import open_plant
@@ -22,15 +24,15 @@ from test_serve_running import served
 Pair = tuple[Path, Path]
 
 
-def make(folder: Path, name: str = "plant", *, password: bytes | None = None) -> Pair:
+def make(folder: Path, name: str = "plant", *, password: bytes | None = None, days: float = 90) -> Pair:
     """A self-signed certificate for 127.0.0.1 and its key."""
     from ipaddress import ip_address
 
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     made = x509.CertificateBuilder().subject_name(who).issuer_name(who).public_key(key.public_key())
-    made = made.serial_number(1).not_valid_before(now - timedelta(days=1))
-    made = made.not_valid_after(now + timedelta(days=1))
+    made = made.serial_number(1).not_valid_before(now - timedelta(days=100))
+    made = made.not_valid_after(now + timedelta(days=days))
     made = made.add_extension(
         x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
     )
@@ -84,6 +86,28 @@ def test_proxies_are_addresses_or_networks(tmp_path: Path) -> None:
         file.write_text(f'[serve]\ntrusted_proxies = ["{wrong}"]\n')
         with pytest.raises(SettingsError, match="address or network of proxies"):
             load_settings(file, environment={})
+
+
+def test_a_site_that_could_not_serve_does_not_start(tmp_path: Path) -> None:
+    file = tmp_path / "jikimi.toml"
+    file.write_text('[site]\ndata = "data"\n[serve]\nport = 0\ntls_cert = "a.crt"\ntls_key = "a.key"\n')
+    with pytest.raises(
+        SettingsError, match=r"jikimi.toml: \[serve\] tls_cert: .*a.crt: No such file"
+    ) as told:
+        check_site(load_settings(file, environment={}), serving=True, file=file)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(("days", "level"), [(90, "ok"), (20, "warning"), (-1, "problem"), (None, "problem")])
+def test_the_doctor_says_when_a_certificate_expires(tmp_path: Path, days: float | None, level: str) -> None:
+    certificate, key = make(tmp_path, days=days or 0)
+    if days is None:
+        key.unlink()
+    serve = {"tls_cert": certificate, "tls_key": key}
+    settings = Settings.model_validate({"site": {"data": tmp_path}, "serve": serve})
+    (finding,) = _certificate(settings)
+    assert finding.level == level and bool(finding.cure) == (level != "ok")
+    assert not list(_certificate(Settings()))
 
 
 def test_a_site_is_served_by_tls_and_its_cookies_are_secure(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """A certificate and its key, looked at before anything listens with them."""
 
 import ssl
+from datetime import datetime
 from pathlib import Path
+
+from cryptography import x509
 
 from jikimi.errors import SettingsError
 
@@ -33,6 +36,18 @@ def check_tls(certificate: Path, key: Path) -> None:
         raise SettingsError(
             f"[serve] tls_cert: {certificate} and {key} are no certificate (chain) and key in PEM"
         ) from None
+
+
+def valid_until(certificate: Path) -> datetime:
+    """When a certificate that was checked expires, UTC.
+
+    Raises:
+        SettingsError: it is of a kind that cannot be read.
+    """
+    try:
+        return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+    except (OSError, ValueError):
+        raise SettingsError(f"[serve] tls_cert: {certificate} cannot be read; give a PEM file") from None
 
 
 class _PasswordNeeded(Exception):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from alembic.runtime.migration import MigrationContext
@@ -11,7 +12,7 @@ from sqlalchemy import inspect
 from jikimi import selftest
 from jikimi.bundle import Bundle, Card, load_bundle
 from jikimi.checking import check_port
-from jikimi.doctor.finding import Finding, problem
+from jikimi.doctor.finding import Finding, Level, problem
 from jikimi.errors import JikimiError
 from jikimi.running import FRESH_S, bundle_path, run_folder
 from jikimi.settings import CameraSettings, Settings
@@ -20,11 +21,15 @@ from jikimi.status import SiteStatus, read_status
 from jikimi.store import open_box, open_store
 from jikimi.store.engine import connect
 from jikimi.store.migrations import settings as migrations
+from jikimi.tls import check_tls, valid_until
 
 # Decoding and evidence want the other half of the machine.
 _MODEL_SHARE = 0.5
 
 _ROUNDS = 15
+
+# Three weeks: somebody is on holiday.
+_RENEW_DAYS = 21
 
 
 def look_at_model(settings: Settings, cameras: int) -> tuple[Finding, Card | None]:
@@ -118,6 +123,7 @@ def look_at_key(settings: Settings, *, readable: bool) -> tuple[Finding, list[Ca
 
 def look_at_running(settings: Settings) -> Iterator[Finding]:
     """What a running site says; where none runs, whether its port is free."""
+    yield from _certificate(settings)
     status = _status(settings)
     if status is None or status.age_s() >= FRESH_S:
         ago = "" if status is None else f"; it last said something {status.at:%Y-%m-%d %H:%M} UTC"
@@ -145,6 +151,25 @@ def _status(settings: Settings) -> SiteStatus | None:
         return read_status(run_folder(settings) / "status.json")
     except JikimiError:
         return None
+
+
+def _certificate(settings: Settings) -> Iterator[Finding]:
+    """That of the API, where it has one: browsers refuse an expired one, and nothing else says so."""
+    if settings.serve.tls is None:
+        return
+    cure = "correct [serve] tls_cert and tls_key"
+    try:
+        check_tls(*settings.serve.tls)
+        until = valid_until(settings.serve.tls[0])
+    except JikimiError as error:
+        yield problem("certificate", error, cure=cure)
+        return
+    words, left = f"good until {until:%Y-%m-%d}", until - datetime.now(UTC)
+    if left < timedelta(days=_RENEW_DAYS):
+        level: Level = "problem" if left < timedelta(0) else "warning"
+        yield Finding("certificate", level, words, "renew it, and restart jikimi serve")
+    else:
+        yield Finding("certificate", "ok", words)
 
 
 def _port(settings: Settings) -> Finding:
