@@ -12,14 +12,14 @@ from typing import Any, get_args
 import click
 import pytest
 import typer
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from jikimi import settings as settings_
 from jikimi.alert.webhook import sign
 from jikimi.cli import app
-from jikimi.serve import cameras, evidence, incidents, logins, me, probes, site, tokens, users
+from jikimi.serve import cameras, evidence, incidents, live_routes, logins, me, probes, site, tokens, users
 from jikimi.serve.metrics import render
 from jikimi.settings import Settings
 from jikimi.settings_file import load_settings
@@ -202,9 +202,10 @@ def test_every_metric_is_listed_and_no_other(page: str) -> None:
 
 
 def test_every_route_is_listed(page: str) -> None:
-    for part in (incidents, evidence, cameras, site, me, users, tokens, logins, probes):
-        for route in part.router.routes:
-            assert isinstance(route, APIRoute)
+    routers = [part.router for part in (incidents, evidence, cameras, live_routes, site, me, users, tokens)]
+    for router in (*routers, live_routes.sockets, logins.router, probes.router):
+        for route in router.routes:
+            assert isinstance(route, APIRoute | APIWebSocketRoute)
             ending = re.sub("^/(incidents|cameras|users|me|api/session)(?=/)", "", route.path)
             assert ending in page, route.path
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from fastapi import APIRouter
 
+from live_cameras import ShownCamera
 from test_serve_plant import ROLES, USERS, Plant, open_plant
 
 PROBES = {"/healthz", "/metrics"}  # on purpose: probes have no tokens
@@ -34,7 +35,7 @@ BODIES: dict[tuple[str, str], Any] = {
 
 @pytest.fixture
 def plant(tmp_path: Path) -> Iterator[Plant]:
-    with open_plant(tmp_path) as opened:
+    with open_plant(tmp_path) as opened, ShownCamera(tmp_path, "press-3"):
         yield opened
 
 

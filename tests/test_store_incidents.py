@@ -31,6 +31,35 @@ def test_opened_incident_comes_back_with_its_transition_and_its_notices(store: S
     assert [delivery.notice for delivery in store.due(now=NOON)] == [notice("a"), notice("b", "siren")]
 
 
+def test_changes_of_all_incidents_are_numbered_and_come_with_the_incident_as_it_is(store: Store) -> None:
+    assert store.last_change() == 0 and store.changes(after=0) == []
+    store.open_incident(incident("i1"), [])
+    first = store.last_change()
+    store.open_incident(replace(incident("i2"), camera="gate"), [])
+    store.acknowledge("i1", at=later(5), by="kim")
+    every = store.changes(after=0)
+    assert [(row.transition.incident, row.transition.kind) for row in every] == [
+        ("i1", "opened"), ("i2", "opened"), ("i1", "acknowledged"),
+    ]  # fmt: skip
+    assert every[0].incident == every[2].incident == store.incident("i1")
+    assert [row.id for row in every] == sorted({row.id for row in every})
+    assert store.changes(after=first) == every[1:] and store.changes(after=first, limit=1) == every[1:2]
+    assert store.last_change() == every[-1].id and store.changes(after=every[-1].id) == []
+
+
+def test_unsettled_is_what_lasts_or_nobody_acknowledged(store: Store) -> None:
+    for number in range(4):
+        store.open_incident(replace(incident(f"i{number}"), opened_at=later(number)), [])
+    store.open_incident(replace(incident("g"), camera="gate", opened_at=later(9)), [])
+    for uid in ("i1", "i2"):
+        store.acknowledge(uid, at=NOON, by="kim")
+    for uid in ("i2", "i3"):
+        store.close_incident(uid, at=later(20), peak=0.9, score=0.1)
+    assert uids(store.unsettled()) == ["g", "i3", "i1", "i0"]  # i2 is over, and somebody has seen it
+    assert uids(store.unsettled(limit=2)) == ["g", "i3"]
+    assert uids(store.unsettled(camera=["gate"])) == ["g"] and store.unsettled(camera=[]) == []
+
+
 def test_known_incident_is_not_stored_again_and_tells_nobody_again(store: Store) -> None:
     store.open_incident(incident(), [notice("a")])
     assert not store.open_incident(replace(incident(), peak=0.1), [notice("new")])

@@ -1,6 +1,7 @@
 """The part that serves the API."""
 
 import logging
+import os
 import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,9 +18,13 @@ from jikimi.watch.trying import try_camera
 
 log = logging.getLogger(__name__)
 
+# Where processor time is short, a process of this niceness gets a third of what one of the others gets.
+_GIVES_WAY = 5
+
 
 def run_api(pipe: Connection, settings: Settings) -> None:
-    """The part that serves."""
+    """The part that serves. It gives way to those that watch and deliver: who looks on slows nobody down."""
+    os.nice(_GIVES_WAY)  # before any thread is started: they inherit it
     folder, card = run_folder(settings), read_card(bundle_path(settings))
     store = open_site_store(settings)
     ended = threading.Event()

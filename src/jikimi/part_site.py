@@ -9,6 +9,7 @@ from multiprocessing.reduction import recv_handle
 from pathlib import Path
 
 from jikimi.bundle import read_card
+from jikimi.picture_wire import PATTERN
 from jikimi.running import alone, bundle_path, open_site_store, run_folder
 from jikimi.settings import Settings
 from jikimi.watch.child import fork_server
@@ -42,6 +43,8 @@ def run_site(pipe: Connection, settings: Settings) -> None:
     folder = run_folder(settings)
     bundle = bundle_path(settings)
     with alone(folder, "site"):
+        for left in folder.glob(PATTERN):  # of cameras that may be watched no more
+            left.unlink(missing_ok=True)
         store = open_site_store(settings)
         try:
             knocker = Knocker(folder / "dispatch.sock")

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from jikimi.alert.message import Plant
 from jikimi.bundle import Card
 from jikimi.errors import SettingsError
+from jikimi.picture_wire import picture_socket
 from jikimi.settings import Settings
 from jikimi.settings_file import secret_key
 from jikimi.shipped import shipped_model
@@ -27,8 +28,9 @@ from jikimi.store import Store, open_box, open_store
 
 log = logging.getLogger(__name__)
 
-# A Unix socket's path has at most 107 bytes; ours are named `detector.sock` and `dispatch.sock`.
-_SOCKET_PATH = 107 - len("/dispatch.sock")
+# A Unix socket's path has at most 107 bytes; a camera's has the longest name of ours, and a dot before it
+# while it is being put in place.
+_SOCKET_PATH = 107 - len(f"/.{picture_socket(Path(), '').name}")
 
 # The status is written twice a second; older than this, the site has hung or died.
 FRESH_S = 3.0

@@ -46,6 +46,9 @@ GUARDED = "/api/v1"
 COOKIE = "jikimi-session"
 CSRF_HEADER = "X-CSRF-Token"
 
+# How a websocket is closed: without a known caller, opened by another site's page, or when nobody can say.
+UNKNOWN, FOREIGN, AGAIN = 4401, 4403, 1013
+
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _RANK: dict[str, int] = {"viewer": 0, "operator": 1, "admin": 2}
@@ -71,31 +74,39 @@ class Gate:
         self._app, self._tokens, self._store = app, tokens, store
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through with its caller, or answer 401, 403, 503."""
+        """Let a request or a websocket through with its caller, or refuse: 401, 403, 503."""
         if scope["type"] not in ("http", "websocket") or not scope["path"].startswith(GUARDED):
             await self._app(scope, receive, send)
             return
-        if scope["type"] == "websocket":  # the API has none
-            await WebSocketClose(1008)(scope, receive, send)
-            return
+        refused = self._closing if scope["type"] == "websocket" else self._refusal
+        refusal: ASGIApp | None
         try:
-            refusal = await self._refusal(scope)
+            refusal = await refused(scope)
         except StoreError as error:
-            refusal = problem(503, str(error), {"Retry-After": "2"})
+            if scope["type"] == "websocket":
+                refusal = WebSocketClose(AGAIN)
+            else:
+                refusal = problem(503, str(error), {"Retry-After": "2"})
         await (refusal or self._app)(scope, receive, send)
+
+    async def _closing(self, scope: Scope) -> WebSocketClose | None:
+        """As `_refusal`, for a websocket."""
+        headers = Headers(scope=scope)
+        caller, _ = await self._who(headers)
+        if caller is None or not is_same_origin(headers):
+            return WebSocketClose(UNKNOWN if caller is None else FOREIGN)
+
+        async def still() -> Caller | None:
+            return (await self._who(headers))[0]
+
+        # A websocket lives for days: whoever serves it asks again whether its caller still is one.
+        scope.setdefault("state", {}).update(caller=caller, who=still)
+        return None
 
     async def _refusal(self, scope: Scope) -> Response | None:
         """The answer to whom it does not know; None: whoever it is stands in the scope. Raises StoreError."""
         headers = Headers(scope=scope)
-        session: Session | None = None
-        kind, _, secret = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            caller = find_caller(self._tokens, secret.strip())
-            caller = caller or await run_in_threadpool(find_token, self._store, secret.strip())
-        else:
-            secret = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
-            session = await run_in_threadpool(find_session, self._store, secret) if secret else None
-            caller = session.caller if session is not None else None
+        caller, session = await self._who(headers)
         if caller is None:
             return problem(401, _ASK, _ASK_HEADERS)
         if session is not None and scope["method"] not in _SAFE:
@@ -105,6 +116,16 @@ class Gate:
                 return problem(403, _NO_CSRF)
         scope.setdefault("state", {}).update(caller=caller, session=session)
         return None
+
+    async def _who(self, headers: Headers) -> tuple[Caller | None, Session | None]:
+        """Whose token or session this is. Raises StoreError."""
+        kind, _, secret = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            caller = find_caller(self._tokens, secret.strip())
+            return caller or await run_in_threadpool(find_token, self._store, secret.strip()), None
+        secret = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+        session = await run_in_threadpool(find_session, self._store, secret) if secret else None
+        return (session.caller if session is not None else None), session
 
 
 def is_same_origin(headers: Mapping[str, str]) -> bool:

@@ -5,13 +5,14 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from jikimi.serve import cameras, evidence, incidents, logins, me, probes, site, tokens, users
+from jikimi.serve import cameras, evidence, incidents, live_routes, logins, me, probes, site, tokens, users
 from jikimi.serve.access import GUARDED, Gate
 from jikimi.serve.backend import Backend
 from jikimi.serve.desk import Desk
 from jikimi.serve.edge import Edge, Problem, tell_problems
 from jikimi.serve.evidence import Views
 from jikimi.serve.limits import BodyLimit, Tries
+from jikimi.serve.live import Live
 
 # FastAPI's page of documentation loads its scripts from elsewhere; it is left out, the document is not.
 _DOCUMENT = "/api/openapi.json"
@@ -51,8 +52,10 @@ def create_app(backend: Backend) -> FastAPI:
     app.state.tries = Tries()
     app.state.views = Views()
     app.state.desk = Desk(backend.store, backend.passwords)
-    for part in (incidents, evidence, cameras, site, me, users, tokens):
+    app.state.live = Live(backend)
+    for part in (incidents, evidence, cameras, live_routes, site, me, users, tokens):
         app.include_router(part.router, prefix=GUARDED, responses=_PROBLEMS)
+    app.include_router(live_routes.sockets, prefix=GUARDED)
     app.include_router(logins.router, responses=_PROBLEMS)
     app.include_router(probes.router, responses={422: _PROBLEMS[422]})
     tell_problems(app)

@@ -51,7 +51,8 @@ def _none(name: str) -> HTTPException:
     return HTTPException(404, f"camera {name!r}: there is none of that name; see the list of cameras")
 
 
-def _seen(request: Request, caller: Caller, name: str) -> CameraAnswer:
+def seen_camera(request: Request, caller: Viewer, name: _Name) -> CameraAnswer:
+    """One camera, if the caller may see it; 404 otherwise: nobody else learns that it exists."""
     camera = _known(backend_of(request)).get(name) if caller.may_see(name) else None
     if camera is None:
         raise _none(name)
@@ -67,13 +68,13 @@ def list_cameras(request: Request, caller: Viewer) -> list[CameraAnswer]:
 @router.get("/cameras/{name}", summary="One camera")
 def show_camera(request: Request, caller: Viewer, name: _Name) -> CameraAnswer:
     """Its settings, its addresses without their log-in."""
-    return _seen(request, caller, name)
+    return seen_camera(request, caller, name)
 
 
 @router.get("/cameras/{name}/status", summary="One camera now")
 def show_status(request: Request, caller: Viewer, name: _Name) -> CameraStatus:
     """State, ages, scores, counters, as /status has them; 404 for one that is not watched yet."""
-    _seen(request, caller, name)
+    seen_camera(request, caller, name)
     status = backend_of(request).status()
     found = [camera for camera in status.cameras if camera.name == name] if status is not None else []
     if not found:
@@ -98,7 +99,7 @@ def delete_camera(request: Request, caller: Admin, name: _Name) -> None:
     """Its incidents and evidence stay."""
     backend = backend_of(request)
     _may_change(backend, caller, name)
-    _seen(request, caller, name)
+    seen_camera(request, caller, name)
     backend.note(caller, "removed camera", name)
     backend.store.remove_camera(name)
 
@@ -133,12 +134,12 @@ async def try_camera(
 @router.put("/cameras/{name}/shelf", summary="Raise no incidents for a while")
 def shelve(request: Request, caller: Operator, name: _Name, shelf: ShelveRequest) -> CameraAnswer:
     """It ends by itself. The camera is watched meanwhile; 0 minutes ends it."""
-    _seen(request, caller, name)
+    seen_camera(request, caller, name)
     backend = backend_of(request)
     until = datetime.now(UTC) + timedelta(minutes=shelf.minutes) if shelf.minutes else None
     backend.note(caller, "shelved" if until else "unshelved", name, minutes=shelf.minutes)
     backend.store.shelve(name, until=until, by=caller.name)
-    return _seen(request, caller, name)
+    return seen_camera(request, caller, name)
 
 
 def _may_change(backend: Backend, caller: Caller, name: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from jikimi.errors import SettingsError
 from jikimi.tls import check_tls
@@ -20,6 +21,31 @@ log = logging.getLogger(__name__)
 _GRACE_S = 0.6
 _KEEP_ALIVE_S = 5
 _BACKLOG = 128
+
+# Of what is sent, the kernel keeps so much ahead for who is slow; its own limit is megabytes, which for live
+# pictures are seconds. Throughput does not suffer: it counts what was not sent at all yet.
+_AHEAD_BYTES = 128 << 10
+
+# A browser says a few hundred bytes at a time. Who does not answer a ping is gone.
+_SOCKET_MESSAGE_BYTES = 64 << 10
+_PING_S = 15.0
+
+
+class _Sockets(WebSocketsSansIOProtocol):
+    """Websockets that say when they can be written to (`writable` of the scope's state, to be awaited).
+
+    None outlives a browser that has gone or has stopped taking what is sent.
+    """
+
+    async def run_asgi(self) -> None:
+        """Serve one."""
+        self.scope["state"]["writable"] = self.writable.wait
+        await super().run_asgi()
+
+    def keepalive_timeout(self) -> None:
+        """No answer to a ping. A mere close would wait until what was sent before is taken: for ever."""
+        super().keepalive_timeout()
+        self.transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -64,6 +90,7 @@ def serve_app(
     config = uvicorn.Config(
         app,
         log_config=None,
+        log_level="warning",  # below, websockets are logged with their headers: tokens and cookies
         access_log=False,
         server_header=False,
         proxy_headers=bool(trusted_proxies),
@@ -71,7 +98,11 @@ def serve_app(
         ssl_certfile=tls[0] if tls is not None else None,
         ssl_keyfile=tls[1] if tls is not None else None,
         lifespan="off",
-        ws="none",
+        ws=_Sockets,
+        ws_max_size=_SOCKET_MESSAGE_BYTES,
+        ws_ping_interval=_PING_S,
+        ws_ping_timeout=_PING_S,
+        ws_per_message_deflate=False,  # a JPEG becomes no smaller
         http="h11",
         loop="asyncio",
         timeout_keep_alive=_KEEP_ALIVE_S,
@@ -94,7 +125,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, *_, where = rows[0]
-        return socket.create_server(where[:2], family=family, backlog=_BACKLOG)
+        listener = socket.create_server(where[:2], family=family, backlog=_BACKLOG)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _AHEAD_BYTES)  # connections inherit
+        return listener
     except socket.gaierror:
         raise SettingsError(f"serve.host {host}: not known; give an IP of this machine") from None
     except (OSError, UnicodeError) as error:

@@ -27,6 +27,7 @@ from jikimi.serve.limits import TRY_LIMIT_S, count_try
 from jikimi.serve.probes import blind
 from jikimi.serve.shown import veiled
 from jikimi.settings import Shift, Target
+from jikimi.status import SiteStatus
 from jikimi.store import CoverageRecord
 
 router = APIRouter(tags=["site"])
@@ -41,6 +42,11 @@ def show_status(request: Request, caller: Viewer) -> StatusAnswer:
     status = backend_of(request).status()
     if status is None:
         raise HTTPException(503, "the site has not started yet; look again in a moment", {"Retry-After": "2"})
+    return status_for(status, caller)
+
+
+def status_for(status: SiteStatus, caller: Caller) -> StatusAnswer:
+    """What of the status is a caller's to see."""
     cameras = [camera for camera in status.cameras if caller.may_see(camera.name)]
     fresh, whole = is_fresh(status), caller.cameras is None
     seen = status.model_copy(update={"cameras": cameras})

@@ -3,6 +3,7 @@
 from jikimi.errors import ConflictError, NotFoundError, StoreBusyError, StoreError
 from jikimi.store.records import (
     AuditRecord,
+    ChangeRecord,
     CoverageRecord,
     Delivery,
     DeliveryRecord,
@@ -21,6 +22,7 @@ from jikimi.store.store import Store, open_store
 
 __all__ = [
     "AuditRecord",
+    "ChangeRecord",
     "ConflictError",
     "CoverageRecord",
     "Delivery",

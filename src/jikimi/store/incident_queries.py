@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import func, select, tuple_
 
 from jikimi.errors import NotFoundError
-from jikimi.store.records import Answer, IncidentRecord, TransitionRecord
+from jikimi.store.records import Answer, ChangeRecord, IncidentRecord, TransitionRecord
 from jikimi.store.sessions import Sessions, given, one_or_many, read
 from jikimi.store.tables import IncidentRow, TransitionRow
 
@@ -77,6 +77,36 @@ class IncidentQueries(Sessions):
         query = select(row).where(*wanted).order_by(row.opened_at, row.uid)
         with self._reading() as session:
             return [read(IncidentRecord, each) for each in session.scalars(query)]
+
+    def unsettled(
+        self, *, camera: str | Collection[str] | None = None, limit: int = 100
+    ) -> list[IncidentRecord]:
+        """Return what lasts or nobody acknowledged, newest first."""
+        row = IncidentRow
+        wanted = [*one_or_many(row.camera, camera), row.closed_at.is_(None) | row.acknowledged_at.is_(None)]
+        query = select(row).where(*wanted).order_by(row.opened_at.desc(), row.uid.desc()).limit(limit)
+        with self._reading() as session:
+            return [read(IncidentRecord, each) for each in session.scalars(query)]
+
+    def last_change(self) -> int:
+        """Return the number of the newest change of any incident; 0: there was none."""
+        with self._reading() as session:
+            return session.scalar(select(func.max(TransitionRow.id))) or 0
+
+    def changes(self, *, after: int, limit: int = 1000) -> list[ChangeRecord]:
+        """Return changes of all incidents with a number above `after`, in the order of their numbers.
+
+        PostgreSQL hands out numbers before it stores: a lower one may come to be seen after a higher one.
+        """
+        query = select(TransitionRow, IncidentRow).join(
+            IncidentRow, TransitionRow.incident == IncidentRow.uid
+        )
+        query = query.where(TransitionRow.id > after).order_by(TransitionRow.id).limit(limit)
+        with self._reading() as session:
+            return [
+                ChangeRecord(row.id, read(TransitionRecord, row), read(IncidentRecord, incident))
+                for row, incident in session.execute(query)
+            ]
 
     def transitions(self, uid: str) -> list[TransitionRecord]:
         """Return an incident's changes in the order in which they were stored."""

@@ -67,6 +67,15 @@ class TransitionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeRecord:
+    """A change with its number among all changes, and the incident as it is now."""
+
+    id: int
+    transition: TransitionRecord
+    incident: IncidentRecord
+
+
+@dataclass(frozen=True, slots=True)
 class FaultRecord:
     """Something that keeps a camera or the site from watching; `camera` is empty for the whole site.
 

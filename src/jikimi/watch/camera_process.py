@@ -26,6 +26,7 @@ from jikimi.watch.link import Answered, Link
 from jikimi.watch.messages import CameraConfig, IncidentChanged, Relearn, Shelve
 from jikimi.watch.recorder import RING_MAX_BYTES, Keep
 from jikimi.watch.regions import Regions
+from jikimi.watch.showing import Showing
 from jikimi.watch.sources import Camera, is_live
 from jikimi.watch.wellness import Wellness
 
@@ -60,6 +61,7 @@ class CameraProcess:
     judging: Judging = field(init=False)
     keeping: Keeping = field(init=False)
     wellness: Wellness = field(init=False)
+    showing: Showing = field(init=False)
     status: CameraStatus = field(init=False)
     _looking: tuple[CameraReader, Looking] | None = field(default=None, init=False)
     _recent: Recent = field(init=False)
@@ -98,6 +100,7 @@ class CameraProcess:
         self.keeping = Keeping(config.evidence, self._recording_reader)
         monitor = HealthMonitor(settings.name, config.health)
         self.wellness = Wellness(settings.name, monitor)
+        self.showing = Showing(config.showing)
         self.status = CameraStatus(name=settings.name)
         self._recent = Recent(card.window)
         self._shelved_until = config.shelved_until
@@ -109,6 +112,7 @@ class CameraProcess:
             HangingError: native code hangs, and this process must end.
         """
         self.link.start()
+        self.showing.start()
         while not self._ended:
             self._wake.wait(0.05)
             self._wake.clear()
@@ -126,6 +130,7 @@ class CameraProcess:
     def finish(self) -> None:
         """Close incidents, finish evidence and tell the site, as far as it still listens."""
         self.link.stop()
+        self.showing.stop()
         now = time.monotonic()
         for change in self.judging.finish(now):
             self._report(change)
@@ -173,7 +178,9 @@ class CameraProcess:
         if self._looking is None or self._looking[0] is not reader:
             self._looking = reader, Looking(self.config.card, self.regions)
         damaged = self.wellness.see(reader, tick)
-        self._recent.add(self.regions.shown(tick.frame.image_HWC))
+        shown = self.regions.shown(tick.frame.image_HWC)
+        self._recent.add(shown)
+        self.showing.show(shown, tick.arrived_s)
         if not damaged:  # a torn picture is no evidence of anything; it leaves a gap of a tick
             self.link.offer(self._looking[1].question(tick))
 

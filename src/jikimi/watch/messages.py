@@ -15,14 +15,15 @@ from jikimi.watch.health import HealthSettings
 class CameraConfig:
     """What a camera's process is given.
 
-    `detector` is the detector's socket, `evidence` the camera's folder. A camera is `offline` or its picture
-    `frozen` after so many seconds. `keep_s` bounds the evidence of one incident.
+    `detector` is the detector's socket, `evidence` the camera's folder, `showing` where it shows what it
+    sees. A camera is `offline` or its picture `frozen` after so many seconds.
     """
 
     settings: CameraSettings
     card: Card
     detector: Path
     evidence: Path
+    showing: Path
     pre_roll_s: float
     post_roll_s: float
     offline_s: float = 10.0

@@ -21,6 +21,7 @@ from jikimi.alert.notices import fault_targets
 from jikimi.bundle import Card
 from jikimi.errors import JikimiError
 from jikimi.hours import due
+from jikimi.picture_wire import picture_socket
 from jikimi.settings import CameraSettings, Settings
 from jikimi.status import Histogram, SiteStatus, write_status
 from jikimi.store import CoverageRecord, Store
@@ -216,6 +217,7 @@ class Site:
             self.card,
             self._socket,
             self.settings.evidence_folder / safe_name(settings.name),
+            picture_socket(self.run_folder, settings.name),
             evidence.pre_roll_s if pre_s is None else pre_s,
             evidence.post_roll_s if post_s is None else post_s,
             offline_s=self.settings.health.offline_s,
