@@ -27,6 +27,7 @@ from jikimi.settings import CameraSettings, Settings
 from jikimi.settings_file import load_settings
 from jikimi.status import CameraStatus, SiteStatus, write_status
 from jikimi.store import Store, open_box, open_store
+from jikimi.store.tables import SCHEMA
 from jikimi.watch.trying import CameraFacts, StreamFacts
 from mosquitto_server import Mosquitto, free_port, guarded_mosquitto, mosquitto
 
@@ -211,7 +212,7 @@ def test_more_cameras_than_the_model_can_serve_are_a_warning(
 def test_database_is_looked_at_and_not_changed(place: Place) -> None:
     place.store().close()
     database = place.data / "jikimi.db"
-    assert place.findings()["database"] == Finding("database", "ok", "SQLite, schema 0001")
+    assert place.findings()["database"] == Finding("database", "ok", f"SQLite, schema {SCHEMA}")
     assert place.findings()["key"].found.endswith("opens 0 cameras of the database")
     _execute(database, "UPDATE alembic_version SET version_num = '9999'")
     finding = place.findings()["database"]
@@ -242,7 +243,7 @@ def test_postgresql_is_looked_at_and_its_password_is_not_shown(
         assert place.findings()["database"].found == "PostgreSQL, empty; filled at the first start"
         place.data.mkdir()
         open_store(url, box=open_box(place.data / "jikimi.key", None)).close()
-        assert place.findings()["database"].found == "PostgreSQL, schema 0001"
+        assert place.findings()["database"].found == f"PostgreSQL, schema {SCHEMA}"
     place.write(f"[store]\nurl = {json.dumps(postgres.url('x', password='wrong pass'))}\n")
     finding = place.findings()["database"]
     assert finding.level == "problem" and "wrong" not in finding.found and "%20" not in finding.found
