@@ -19,7 +19,19 @@ from pydantic_core import PydanticUndefined
 from jikimi import settings as settings_
 from jikimi.alert.webhook import sign
 from jikimi.cli import app
-from jikimi.serve import cameras, evidence, incidents, live_routes, logins, me, probes, site, tokens, users
+from jikimi.serve import (
+    cameras,
+    evidence,
+    incidents,
+    live_routes,
+    logins,
+    me,
+    overview,
+    probes,
+    site,
+    tokens,
+    users,
+)  # fmt: skip
 from jikimi.serve.metrics import render
 from jikimi.settings import Settings
 from jikimi.settings_file import load_settings
@@ -202,8 +214,8 @@ def test_every_metric_is_listed_and_no_other(page: str) -> None:
 
 
 def test_every_route_is_listed(page: str) -> None:
-    routers = [part.router for part in (incidents, evidence, cameras, live_routes, site, me, users, tokens)]
-    for router in (*routers, live_routes.sockets, logins.router, probes.router):
+    parts = (incidents, evidence, cameras, overview, live_routes, site, me, users, tokens, logins, probes)
+    for router in (*(part.router for part in parts), live_routes.sockets):
         for route in router.routes:
             assert isinstance(route, APIRoute | APIWebSocketRoute)
             ending = re.sub("^/(incidents|cameras|users|me|api/session)(?=/)", "", route.path)

@@ -61,4 +61,5 @@ def _backend(settings: Settings, store: Store, folder: Path, card: Card) -> Back
         try_target=lambda target: try_target(target, language=settings.site.language, plant=plant),
         try_camera=lambda camera: try_camera(camera).as_json(),
         deliveries=Latencies(folder / "deliveries.json"),
+        behaviors=card.behaviors,
     )

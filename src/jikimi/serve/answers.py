@@ -85,10 +85,15 @@ class IncidentAnswer(_FromRecord):
 
 
 class IncidentPage(BaseModel):
-    """Incidents, newest first; `next` continues where this page ends, null at the end."""
+    """Incidents, newest first; `next` continues where this page ends, null at the end.
+
+    `total` counts those of every page, null unless asked for; where `total_is_more`, there are more.
+    """
 
     incidents: list[IncidentAnswer]
     next: str | None
+    total: int | None = None
+    total_is_more: bool | None = None
 
 
 class TransitionAnswer(_FromRecord):

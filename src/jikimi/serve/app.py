@@ -5,7 +5,19 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from jikimi.serve import cameras, evidence, incidents, live_routes, logins, me, probes, site, tokens, users
+from jikimi.serve import (
+    cameras,
+    evidence,
+    incidents,
+    live_routes,
+    logins,
+    me,
+    overview,
+    probes,
+    site,
+    tokens,
+    users,
+)  # fmt: skip
 from jikimi.serve.access import GUARDED, Gate
 from jikimi.serve.backend import Backend
 from jikimi.serve.desk import Desk
@@ -53,7 +65,7 @@ def create_app(backend: Backend) -> FastAPI:
     app.state.views = Views()
     app.state.desk = Desk(backend.store, backend.passwords)
     app.state.live = Live(backend)
-    for part in (incidents, evidence, cameras, live_routes, site, me, users, tokens):
+    for part in (incidents, evidence, cameras, overview, live_routes, site, me, users, tokens):
         app.include_router(part.router, prefix=GUARDED, responses=_PROBLEMS)
     app.include_router(live_routes.sockets, prefix=GUARDED)
     app.include_router(logins.router, responses=_PROBLEMS)

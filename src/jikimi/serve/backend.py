@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fastapi import Request
 
+from jikimi.behaviors import BEHAVIORS, Behavior
 from jikimi.passwords import Passwords
 from jikimi.serve.access import Caller
 from jikimi.serve.addresses import Resolve, look_up
@@ -24,7 +25,8 @@ class Backend:
 
     `check_camera` refuses settings that the model cannot serve (SettingsError). `try_camera` opens a camera →
     what it sends; `try_target` sends a test → seconds. Both may take seconds and raise any JikimiError.
-    `deliveries` are latencies by target. `allow_loopback` lets cameras be on this machine. `passwords` hash.
+    `deliveries` are latencies by target, `behaviors` those of the model. `allow_loopback` lets cameras be on
+    this machine. `passwords` hash.
     """
 
     settings: Settings
@@ -34,6 +36,7 @@ class Backend:
     try_target: Callable[[Target], float]
     try_camera: Callable[[CameraSettings], Mapping[str, object]]
     deliveries: Mapping[str, Histogram] = field(default_factory=dict)
+    behaviors: tuple[Behavior, ...] = BEHAVIORS
     allow_loopback: bool = False
     resolve: Resolve = look_up
     passwords: Passwords = field(default_factory=Passwords)

@@ -1,9 +1,12 @@
 """Incidents: the list, one with everything about it, and what operators do with it."""
 
+from collections.abc import Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from fastapi.responses import StreamingResponse
 
 from jikimi.serve.access import Caller, Operator, Viewer
 from jikimi.serve.answers import (
@@ -14,19 +17,25 @@ from jikimi.serve.answers import (
     IncidentDetail,
     IncidentPage,
     LockRequest,
-    Moment,
     TransitionAnswer,
     Word,
 )
 from jikimi.serve.backend import backend_of
-from jikimi.store import EvidenceRecord, IncidentRecord
-from jikimi.store.records import Answer
+from jikimi.serve.sheets import Language, answer_sheet, incident_rows
+from jikimi.serve.summary import KnownBehaviors
+from jikimi.serve.wanted import local_of, wanted_incidents
+from jikimi.store import EvidenceRecord, IncidentFilter, IncidentRecord, Store
 
 router = APIRouter(tags=["incidents"])
 
 Uid = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 _After = Annotated[Word | None, Query(description="`next` of the page before.")]
-_Names = Annotated[list[Word] | None, Query(max_length=100)]
+
+# Beyond this a total is "more than": nobody pages that far, and counting on takes longer than the page.
+MOST_COUNTED = 10_000
+
+# Rows of an export that are asked for at once.
+_PAGE = 1000
 
 
 def seen(request: Request, caller: Caller, uid: str) -> IncidentRecord:
@@ -40,32 +49,63 @@ def seen(request: Request, caller: Caller, uid: str) -> IncidentRecord:
 @router.get("/incidents", summary="Incidents, newest first")
 def list_incidents(
     request: Request,
-    caller: Viewer,
-    camera: _Names = None,
-    behavior: _Names = None,
-    answer: Answer | None = None,
-    answered: bool | None = None,
-    open: bool | None = None,
-    since: Moment | None = None,
-    until: Moment | None = None,
+    _caller: Viewer,
+    wanted: Annotated[IncidentFilter, Depends(wanted_incidents)],
     after: _After = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    count: Annotated[bool, Query(description="Whether to tell the total.")] = False,
 ) -> IncidentPage:
     """Filters narrow; `next` leads through what is left, whatever happens meanwhile."""
-    found = backend_of(request).store.incidents(
-        camera=_visible(caller, camera),
-        behavior=behavior,
-        answer=answer,
-        answered=answered,
-        open=open,
-        since=since,
-        until=until,
-        before=_place(after),
-        limit=limit + 1,  # the one more says whether there is a next page
-    )
+    store = backend_of(request).store
+    # The one more says whether there is a next page.
+    found = store.page(wanted, before=_place(after), limit=limit + 1)
     page = found[:limit]
-    following = _mark(page[-1]) if len(found) > limit else None
-    return IncidentPage(incidents=[IncidentAnswer.model_validate(row) for row in page], next=following)
+    whole = after is None and len(found) <= limit  # then it is counted: a rare thing is looked for once
+    total = (len(found) if whole else store.count(wanted, most=MOST_COUNTED + 1)) if count else None
+    return IncidentPage(
+        incidents=[IncidentAnswer.model_validate(row) for row in page],
+        next=_mark(page[-1]) if len(found) > limit else None,
+        total=None if total is None else min(total, MOST_COUNTED),
+        total_is_more=None if total is None else total > MOST_COUNTED,
+    )
+
+
+@router.get(
+    "/incidents.csv", summary="Incidents for a spreadsheet, newest first", response_class=StreamingResponse
+)
+def export_incidents(
+    request: Request,
+    caller: Viewer,
+    wanted: Annotated[IncidentFilter, Depends(wanted_incidents)],
+    language: Language = None,
+) -> StreamingResponse:
+    """All that the filters leave, as CSV. Noted in the audit log."""
+    backend = backend_of(request)
+    backend.note(caller, "exported incidents", "", **_told(wanted))
+    rows = incident_rows(
+        _every(backend.store, wanted),
+        language=language or backend.settings.site.language,
+        names=KnownBehaviors(backend.behaviors),
+        local=local_of(backend.settings),
+    )
+    return answer_sheet(rows, name="jikimi-incidents")
+
+
+def _every(store: Store, wanted: IncidentFilter) -> Iterator[IncidentRecord]:
+    """Page by page, so that no question to the database is long: watching writes meanwhile."""
+    before: tuple[datetime, str] | None = None
+    while page := store.page(wanted, before=before, limit=_PAGE):
+        yield from page
+        before = page[-1].opened_at, page[-1].uid
+
+
+def _told(wanted: IncidentFilter) -> dict[str, object]:
+    """The filters that narrow, for the audit log."""
+    named = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
+    told = {name: value for name, value in named.items() if value not in (None, "")}
+    if wanted.within is not None:
+        told["within"] = [hours.model_dump(mode="json") for hours in wanted.within.hours]
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in told.items()}
 
 
 @router.get("/incidents/{uid}", summary="One incident")
@@ -115,13 +155,6 @@ def lock_incident(request: Request, caller: Operator, uid: Uid, lock: LockReques
     backend.store.lock(uid, locked=lock.locked, at=datetime.now(UTC), by=caller.name)
     backend.note(caller, "locked" if lock.locked else "unlocked", uid)
     return IncidentAnswer.model_validate(backend.store.incident(uid))
-
-
-def _visible(caller: Caller, wanted: list[str] | None) -> list[str] | None:
-    """The cameras to look for: those asked for that are the caller's; None: every one."""
-    if caller.cameras is None:
-        return wanted
-    return [name for name in (wanted or caller.cameras) if name in caller.cameras]
 
 
 def _evidence(uid: str, number: int, record: EvidenceRecord) -> EvidenceAnswer:

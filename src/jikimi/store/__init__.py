@@ -1,6 +1,7 @@
 """What Jikimi remembers: cameras, incidents, evidence, the outbox, faults, coverage, and who may log in."""
 
 from jikimi.errors import ConflictError, NotFoundError, StoreBusyError, StoreError
+from jikimi.store.incident_filter import IncidentFilter
 from jikimi.store.records import (
     AuditRecord,
     ChangeRecord,
@@ -29,6 +30,7 @@ __all__ = [
     "DeliveryRecord",
     "EvidenceRecord",
     "FaultRecord",
+    "IncidentFilter",
     "IncidentRecord",
     "NotFoundError",
     "Notice",

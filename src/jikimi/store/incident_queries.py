@@ -1,13 +1,15 @@
 """Looking at incidents: one, a page of them, those that nobody attends to."""
 
 from collections.abc import Collection
+from dataclasses import fields
 from datetime import datetime
 
 from sqlalchemy import func, select, tuple_
 
 from jikimi.errors import NotFoundError
+from jikimi.store.incident_filter import IncidentFilter, conditions
 from jikimi.store.records import Answer, ChangeRecord, IncidentRecord, TransitionRecord
-from jikimi.store.sessions import Sessions, given, one_or_many, read
+from jikimi.store.sessions import Sessions, one_or_many, read
 from jikimi.store.tables import IncidentRow, TransitionRow
 
 
@@ -41,19 +43,34 @@ class IncidentQueries(Sessions):
         `before` is the (opened_at, uid) of the last one of the page before: pages neither repeat nor skip
         one, whatever is stored meanwhile.
         """
-        row = IncidentRow
-        wanted = one_or_many(row.camera, camera) + one_or_many(row.behavior, behavior)
-        wanted += one_or_many(row.answer, answer) + given(row.answer, answered)
-        wanted += given(row.closed_at, None if open is None else not open)
-        if since is not None:
-            wanted.append(row.opened_at >= since)
-        if until is not None:
-            wanted.append(row.opened_at < until)
+        wanted = IncidentFilter(
+            camera=camera,
+            behavior=behavior,
+            answers=None if answer is None else (answer,),
+            answered=answered,
+            open=open,
+            since=since,
+            until=until,
+        )
+        return self.page(wanted, before=before, limit=limit)
+
+    def page(
+        self, wanted: IncidentFilter, *, before: tuple[datetime, str] | None = None, limit: int = 100
+    ) -> list[IncidentRecord]:
+        """Return what is wanted, newest first, `before` as above."""
+        row, fits = IncidentRow, conditions(wanted)
         if before is not None:
-            wanted.append(tuple_(row.opened_at, row.uid) < tuple_(*before))
-        query = select(row).where(*wanted).order_by(row.opened_at.desc(), row.uid.desc()).limit(limit)
+            fits.append(tuple_(row.opened_at, row.uid) < tuple_(*before))
+        columns = [getattr(row, field.name) for field in fields(IncidentRecord)]  # no objects to build first
+        query = select(*columns).where(*fits).order_by(row.opened_at.desc(), row.uid.desc()).limit(limit)
         with self._reading() as session:
-            return [read(IncidentRecord, each) for each in session.scalars(query)]
+            return [IncidentRecord(*each) for each in session.execute(query)]
+
+    def count(self, wanted: IncidentFilter, *, most: int) -> int:
+        """Return how many are wanted, at most `most`: there counting stops."""
+        some = select(IncidentRow.uid).where(*conditions(wanted)).limit(most).subquery()
+        with self._reading() as session:
+            return session.scalar(select(func.count()).select_from(some)) or 0
 
     def open_incidents(self) -> list[IncidentRecord]:
         """Return every incident that lasts, oldest first."""

@@ -42,6 +42,14 @@ class Sessions:
             yield session
 
     @contextmanager
+    def _snapshot(self) -> Iterator[Session]:
+        """As reading, and every query sees the same moment; SQLite's transactions always do."""
+        with self._reading() as session:
+            if self._engine.dialect.name == "postgresql":
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            yield session
+
+    @contextmanager
     def _writing(self) -> Iterator[Session]:
         """All of it is stored on leaving, or nothing."""
         self._check_open()

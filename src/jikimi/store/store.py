@@ -15,11 +15,14 @@ from jikimi.store.logins import Logins
 from jikimi.store.outbox import Outbox
 from jikimi.store.secrets import SecretBox
 from jikimi.store.tables import SCHEMA
+from jikimi.store.tally import Tallies
 from jikimi.store.tokens import Tokens
 from jikimi.store.users import Users
 
 
-class Store(Cameras, Incidents, IncidentQueries, Evidence, Outbox, Faults, Ledger, Users, Logins, Tokens):
+class Store(
+    Cameras, Incidents, IncidentQueries, Evidence, Outbox, Faults, Ledger, Tallies, Users, Logins, Tokens
+):
     """Made by `open_store`. Thread-safe; every method is one transaction.
 
     Raises:
