@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jikimi.serve import live_routes
 from jikimi.serve.limits import Tries
 from test_serve_plant import ROLES, Plant, leaks, open_plant
 
@@ -17,7 +18,8 @@ _EXAMPLES = 150
 
 
 @pytest.fixture
-def plant(tmp_path: Path) -> Iterator[Plant]:
+def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
+    monkeypatch.setattr(live_routes, "_WAIT_S", 0.05)  # no camera shows anything here
     with open_plant(tmp_path) as opened:
         yield opened
 
@@ -100,7 +102,8 @@ def test_nothing_that_is_sent_makes_it_fail(plant: Plant, data: st.DataObject) -
         more = {"content": dumps(more["json"]), "headers": {"Content-Type": "application/json"}}
     answer = plant.ask(role, method, path, **more)
     slow = path.startswith("/healthz") and answer.status_code == 503  # a machine that took 3 s for this
-    assert answer.status_code < 500 or slow, answer.text
+    away = path.partition("?")[0].endswith("/picture") and answer.status_code == 503
+    assert answer.status_code < 500 or slow or away, answer.text
     assert not leaks(answer.text)
     if answer.status_code >= 400 and not slow:
         assert isinstance(answer.json()["detail"], str) and "Traceback" not in answer.text

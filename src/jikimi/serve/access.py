@@ -5,6 +5,7 @@ upgrade or a form is ours only where `is_same_origin(headers)`.
 """
 
 import hmac
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from starlette.websockets import WebSocketClose
 from jikimi.errors import StoreError
 from jikimi.serve.callers import Caller, Session, find_caller, find_session, find_token
 from jikimi.serve.edge import problem
+from jikimi.serve.shown import veiled
 from jikimi.settings import Token
 from jikimi.store import Store
 
@@ -40,14 +42,16 @@ __all__ = [
     "session_of",
 ]
 
+log = logging.getLogger(__name__)
+
 # All below here needs a token or a session, whatever its routes say.
 GUARDED = "/api/v1"
 
 COOKIE = "jikimi-session"
 CSRF_HEADER = "X-CSRF-Token"
 
-# How a websocket is closed: without a known caller, opened by another site's page, or when nobody can say.
-UNKNOWN, FOREIGN, AGAIN = 4401, 4403, 1013
+# How a websocket is closed: without a known caller, opened by another site's page, while the store is away.
+UNKNOWN, FOREIGN, AWAY = 4401, 4403, 1013
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -74,34 +78,19 @@ class Gate:
         self._app, self._tokens, self._store = app, tokens, store
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request or a websocket through with its caller, or refuse: 401, 403, 503."""
+        """Let a request through with its caller, or answer 401, 403, 503."""
         if scope["type"] not in ("http", "websocket") or not scope["path"].startswith(GUARDED):
             await self._app(scope, receive, send)
             return
-        refused = self._closing if scope["type"] == "websocket" else self._refusal
-        refusal: ASGIApp | None
+        if scope["type"] == "websocket":
+            code = await self._close_code(scope)
+            await (self._app if code is None else WebSocketClose(code))(scope, receive, send)
+            return
         try:
-            refusal = await refused(scope)
+            refusal = await self._refusal(scope)
         except StoreError as error:
-            if scope["type"] == "websocket":
-                refusal = WebSocketClose(AGAIN)
-            else:
-                refusal = problem(503, str(error), {"Retry-After": "2"})
+            refusal = problem(503, str(error), {"Retry-After": "2"})
         await (refusal or self._app)(scope, receive, send)
-
-    async def _closing(self, scope: Scope) -> WebSocketClose | None:
-        """As `_refusal`, for a websocket."""
-        headers = Headers(scope=scope)
-        caller, _ = await self._who(headers)
-        if caller is None or not is_same_origin(headers):
-            return WebSocketClose(UNKNOWN if caller is None else FOREIGN)
-
-        async def still() -> Caller | None:
-            return (await self._who(headers))[0]
-
-        # A websocket lives for days: whoever serves it asks again whether its caller still is one.
-        scope.setdefault("state", {}).update(caller=caller, who=still)
-        return None
 
     async def _refusal(self, scope: Scope) -> Response | None:
         """The answer to whom it does not know; None: whoever it is stands in the scope. Raises StoreError."""
@@ -117,8 +106,30 @@ class Gate:
         scope.setdefault("state", {}).update(caller=caller, session=session)
         return None
 
+    async def _close_code(self, scope: Scope) -> int | None:
+        """Why a websocket is closed at once; None: whoever opens it stands in the scope.
+
+        It may live for days: who serves it asks `who` of the scope's state whether its caller still is one.
+        """
+        headers = Headers(scope=scope)
+
+        async def who() -> Caller | None:
+            return (await self._who(headers))[0]
+
+        if not is_same_origin(headers):  # any page may open one to anywhere, and our cookies come with it
+            return FOREIGN
+        try:
+            caller, session = await self._who(headers)
+        except StoreError as error:
+            log.warning("nobody can be let in: %s", veiled(str(error)))
+            return AWAY
+        if caller is None:
+            return UNKNOWN
+        scope.setdefault("state", {}).update(caller=caller, session=session, who=who)
+        return None
+
     async def _who(self, headers: Headers) -> tuple[Caller | None, Session | None]:
-        """Whose token or session this is. Raises StoreError."""
+        """Whose token or session a request comes with. Raises StoreError."""
         kind, _, secret = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
             caller = find_caller(self._tokens, secret.strip())

@@ -171,5 +171,5 @@ async def _ask_who(socket: WebSocket, caller: Caller) -> int | None:
         try:
             if await socket.state.who() != caller:
                 return UNKNOWN
-        except StoreError:  # nobody can say: pictures go on
+        except StoreError:  # who looks on must go on seeing, above all while the store is in trouble
             continue
