@@ -237,6 +237,17 @@ def test_camera_that_stops_in_mid_message_holds_up_nobody(serving: Serving, came
     assert not cameras[0].verdict().error
 
 
+def test_camera_that_has_gone_is_not_scored(serving: Serving, cameras: list[Camera]) -> None:
+    serving.model.runs.clear()
+    for camera in cameras[:2]:
+        camera.ask(picture(GREY))
+        camera.ask(picture(GREY))
+        camera.peer.close()
+    cameras[2].asked(picture(GREY))
+    wait_for(lambda: len(serving.server._peers) == 1)
+    assert serving.model.runs == [1]
+
+
 def test_camera_that_does_not_take_its_verdicts_costs_the_others_nothing(
     serving: Serving, cameras: list[Camera]
 ) -> None:

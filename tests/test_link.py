@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from jikimi.errors import InferenceError
+from jikimi.watch import link
 from jikimi.watch.analysis import merged
 from jikimi.watch.link import ANSWER_S, Answered, Link, Question
 from jikimi.watch.wire import (
@@ -153,6 +154,36 @@ def test_detector_that_hangs_is_an_error_and_no_silence(asking: Asking) -> None:
     (answered,) = asking.answers(1)
     assert ANSWER_S * 0.9 < time.monotonic() - began < ANSWER_S + 5
     assert "did not answer" in answered.verdict.error and not answered.verdict.scores
+
+
+def test_late_answer_still_counts_and_nothing_is_asked_anew_meanwhile(asking: Asking) -> None:
+    go = threading.Event()
+    reply = asking.detector.answer
+
+    def late(looks: list[Look]) -> bytes | None:
+        go.wait(10)
+        return reply(looks)
+
+    asking.detector.answer = late
+    asking.link.offer(question(1.0))
+    (told,) = asking.answers(1)
+    assert "did not answer" in told.verdict.error
+    asking.link.offer(question(2.0))
+    go.set()
+    _, first, second = asking.answers(3)
+    assert [one.question.arrived_s for one in (told, first, second)] == [1.0, 1.0, 2.0]
+    assert not first.verdict.error and not second.verdict.error
+    assert len(asking.detector.asked) == 2 and len(asking.detector._peers) == 1
+
+
+def test_detector_that_never_answers_is_connected_to_anew(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "GIVE_UP_S", ANSWER_S + 0.2)
+    asking.detector.answer = lambda _looks: None
+    asking.link.offer(question(1.0))
+    assert all("did not answer" in one.verdict.error for one in asking.answers(2))
+    wait_for(lambda: len(asking.detector._peers) == 2)
 
 
 def test_newest_picture_wins_and_answers_the_moments_of_those_it_replaced(asking: Asking) -> None:

@@ -219,6 +219,9 @@ class DetectorServer:
         peer.socket.close()
 
     def _answer(self, asks: Sequence[Ask]) -> None:
+        asks = [(peer, looks) for peer, looks in asks if self._waits(peer)]
+        if not asks:
+            return
         began = self.clock()
         verdicts = score(self._detector, [(peer.states, looks) for peer, looks in asks], self._beat)
         self._inference.add(self.clock() - began)
@@ -227,6 +230,20 @@ class DetectorServer:
         for (peer, _), verdict in zip(asks, verdicts, strict=True):
             self._failures += bool(verdict.error)
             self._reply(peer, verdict)
+
+    def _waits(self, peer: _Peer) -> bool:
+        """Whether the camera is still there: a machine that is behind answers nobody in vain."""
+        if peer not in self._peers:
+            return False
+        try:
+            gone = peer.socket.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            gone = True
+        if gone:
+            self._drop(peer)
+        return not gone
 
     def _reply(self, peer: _Peer, verdict: Verdict) -> None:
         if peer not in self._peers:

@@ -1,7 +1,8 @@
 """A camera's side of the detector's socket: the newest picture goes, its verdict comes back.
 
 One question is open at a time. A picture that comes meanwhile replaces the one that waits: dropped and
-counted, never queued. No answer within `ANSWER_S` is a fault, and never the same as seeing nothing.
+counted, never queued. No answer within `ANSWER_S` is a fault, and never the same as seeing nothing; one that
+comes later still counts: to ask anew would give a detector that is behind even more to do.
 """
 
 import logging
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 
 # An answer takes milliseconds; after this the detector hangs, and its parent is about to end it.
 ANSWER_S = 1.0
+
+# A detector that lives and yet lost a question is connected to anew after this.
+GIVE_UP_S = 5.0
 
 # How soon a detector that has come back is found.
 _AGAIN_S = 0.05
@@ -111,9 +115,7 @@ class Link:
                 peer.settimeout(ANSWER_S)
                 try:
                     peer.sendall(frame_message(pack_looks(question.looks)))
-                    verdict = self._verdict(inbox, peer, selector)
-                    if not verdict.error and not answers(verdict, question.looks):
-                        raise InferenceError("the detector answered something else than it was asked")
+                    verdict = self._answer(question, inbox, peer, selector)
                 except (OSError, InferenceError) as error:
                     self._put(Answered(question, Verdict({}, _words(error)), self.clock()))
                     return
@@ -122,17 +124,35 @@ class Link:
                     raise
                 self._put(Answered(question, verdict, self.clock()))
 
-    def _verdict(self, inbox: Inbox, peer: socket.socket, selector: selectors.DefaultSelector) -> Verdict:
+    def _answer(
+        self, question: Question, inbox: Inbox, peer: socket.socket, selector: selectors.DefaultSelector
+    ) -> Verdict:
+        """The answer, however late; that it is late is told meanwhile. Raises InferenceError."""
+        verdict = self._verdict(inbox, peer, selector, ANSWER_S)
+        if verdict is None:
+            late = f"the detector did not answer within {ANSWER_S:g} s"
+            self._put(Answered(question, Verdict({}, late), self.clock()))
+            verdict = self._verdict(inbox, peer, selector, GIVE_UP_S - ANSWER_S)
+        if verdict is None:
+            raise InferenceError(f"the detector did not answer within {GIVE_UP_S:g} s")
+        if not verdict.error and not answers(verdict, question.looks):
+            raise InferenceError("the detector answered something else than it was asked")
+        return verdict
+
+    def _verdict(
+        self, inbox: Inbox, peer: socket.socket, selector: selectors.DefaultSelector, patience_s: float
+    ) -> Verdict | None:
+        """What the detector says; None: nothing yet. Raises InferenceError."""
         peer.setblocking(False)
-        until = self.clock() + ANSWER_S
-        while (left := until - self.clock()) > 0:
-            selector.select(left)
+        until = self.clock() + patience_s
+        while (left := until - self.clock()) > 0 and not self._ended:
+            selector.select(min(left, ANSWER_S))
             messages = inbox.receive()
             if messages is None:
                 raise InferenceError("the detector has gone")
             if messages:
                 return unpack_verdict(messages[-1])
-        raise InferenceError(f"the detector did not answer within {ANSWER_S:g} s")
+        return None
 
     def _next(self) -> Question | None:
         with self._news:
