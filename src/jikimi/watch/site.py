@@ -53,7 +53,7 @@ _WAIT_S = 0.1
 _DETECTOR_SILENT_S = 1.0
 
 # A camera that hangs is ended within a second, so that it is seen again within three, its keyframe included.
-_CAMERA_SILENT_S = 1.0
+_CAMERA_SILENT_S = 0.85
 
 # A camera counts as blind when nothing has been decided about it for this long.
 BLIND_S = 3.0
