@@ -49,7 +49,8 @@ def measure(folder: Path, shown: Film, n: int, *, seconds: float) -> Load:
     names = [f"c{i}" for i in range(n)]
     folder.mkdir()
     with CameraServer(dict.fromkeys(names, shown)) as server:
-        site = RunningSite(folder, {name: server.address(name) for name in names}, bundle=shipped_model())
+        addresses = {name: server.address(name) for name in names}
+        site = RunningSite(folder, addresses, bundle=shipped_model(), threads=0)
         with site:
             wait_for(site.watching, within_s=180)
             time.sleep(10)

@@ -104,6 +104,7 @@ class RunningSite:
     bundle: Path | None = None
     url: str | None = None
     evidence: str = ""
+    threads: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = field(default=None, init=False)
 
@@ -115,7 +116,7 @@ class RunningSite:
         bundle = self.bundle or make_bundle(self.folder / "colours.jikimi")
         lines = [
             '[site]\nname = "시험 공장"\ndata = "data"',
-            f"[model]\nbundle = {json.dumps(str(bundle))}\nthreads = 1",
+            f"[model]\nbundle = {json.dumps(str(bundle))}\nthreads = {self.threads}",
             f"[evidence]\npre_roll_s = 3\npost_roll_s = 1\n{self.evidence}",
             "[health]\noffline_s = 3",
             "[serve]\nport = 0",
