@@ -40,8 +40,9 @@ class Load:
 
     @property
     def carried(self) -> bool:
-        """All cameras are watched at the model's rate, and nothing is decided late."""
-        return self.decisions >= 0.97 * self.due and self.ages.share_above(LATE_S) == 0.0
+        """All cameras are watched at the model's rate, no picture is dropped, and nothing is decided late."""
+        whole = self.decisions >= 0.97 * self.due and self.dropped <= 0.01 * self.due
+        return whole and self.ages.share_above(LATE_S) == 0.0
 
 
 def measure(folder: Path, shown: Film, n: int, *, seconds: float) -> Load:
@@ -106,6 +107,7 @@ def add(report: Report, what: str, load: Load) -> None:
     report.add(f"{load.n} {what}: decisions of those due", load.decisions / load.due, "")
     age_ms = None if p95 is None else p95 * 1000
     report.add(f"{load.n} {what}: decision age, p95", age_ms, "ms", goal=goal, better="lower")
+    report.add(f"{load.n} {what}: pictures dropped", 100 * load.dropped / load.due, "%")
     report.add(f"{load.n} {what}: decisions over 0.5 s old", 100 * load.ages.share_above(LATE_S), "%")
     report.add(f"{load.n} {what}: Jikimi", load.site_cores, "cores")
     report.add(f"{load.n} {what}: the RTSP server", load.server_cores, "cores")

@@ -63,13 +63,19 @@ class Change:
 
 
 def merged(older: Question, newer: Question, *, max_gap_s: float) -> Question:
-    """One question for two: the newer pictures answer also what the older ones would have answered."""
+    """One question for two: the newer pictures answer also what the older ones would have answered.
+
+    It costs the detector no more than the newer one alone: where it is behind, it can catch up.
+    """
     before = {look.view: look.moments_s for look in older.looks}
     looks = []
     for look in newer.looks:
-        moments_s = (*before.get(look.view, ()), *look.moments_s)
-        gap = moments_s[-1] - moments_s[0] > max_gap_s
-        looks.append(replace(look, moments_s=moments_s[-1:] if gap else moments_s))
+        dropped_s = before.get(look.view, ())
+        moments_s = (*dropped_s, *look.moments_s)
+        if moments_s[-1] - moments_s[0] > max_gap_s:
+            looks.append(replace(look, moments_s=moments_s[-1:], behind=0))
+        else:
+            looks.append(replace(look, moments_s=moments_s, behind=len(dropped_s) + look.behind))
     return Question(looks, newer.arrived_s)
 
 

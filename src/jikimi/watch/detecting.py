@@ -293,21 +293,28 @@ def score(
     """
     scores: list[dict[str, list[Floats | None]]] = [{look.view: [] for look in looks} for _, looks in asks]
     errors = [""] * len(asks)
-    longest = max((len(look.moments_s) for _, looks in asks for look in looks), default=0)
+    longest = max((len(look.moments_s) - look.behind for _, looks in asks for look in looks), default=0)
     for turn in range(longest):
         beat()
         batch = {
-            (i, look.view): Frame(look.fitted_HWC, t_s=look.moments_s[turn])
+            (i, look.view): Frame(look.fitted_HWC, t_s=look.moments_s[look.behind + turn])
             for i, (_, looks) in enumerate(asks)
             for look in looks
-            if turn < len(look.moments_s) and not errors[i]
+            if look.behind + turn < len(look.moments_s) and not errors[i]
         }
-        for places, outcome in _turn(detector, batch, [states for states, _ in asks]):
+        skipped = {
+            (i, look.view): look.moments_s[: look.behind]
+            for i, (_, looks) in enumerate(asks)
+            for look in looks
+            if turn == 0 and look.behind
+        }
+        for places, outcome in _turn(detector, batch, skipped, [states for states, _ in asks]):
             if isinstance(outcome, str):
                 errors[places[0][0]] = outcome
                 continue
             for place in places:
-                scores[place[0]][place[1]].append(outcome[place])
+                times = 1 + len(skipped.get(place, ()))
+                scores[place[0]][place[1]] += [outcome[place]] * times
     return [Verdict({} if error else rows, error) for rows, error in zip(scores, errors, strict=True)]
 
 
@@ -316,7 +323,10 @@ _Outcome = Mapping[_Place, Floats | None] | str
 
 
 def _turn(
-    detector: Detector, batch: Mapping[_Place, Frame], states: Sequence[dict[str, DetectorState]]
+    detector: Detector,
+    batch: Mapping[_Place, Frame],
+    skipped: Mapping[_Place, Sequence[float]],
+    states: Sequence[dict[str, DetectorState]],
 ) -> list[tuple[list[_Place], _Outcome]]:
     """One run for everybody; where that fails, one for each camera, so that the guilty one is alone."""
     if not batch:
@@ -327,6 +337,7 @@ def _turn(
         found, after = detector.step(
             {name: batch[place] for name, place in names.items()},
             {name: state for name, place in names.items() if (state := known[place]) is not None},
+            skipped={name: skipped[place] for name, place in names.items() if place in skipped},
         )
     except InferenceError as error:
         cameras = sorted({i for i, _ in batch})
@@ -334,7 +345,7 @@ def _turn(
             states[cameras[0]].clear()  # a window with a hole in it would mean something else
             return [(list(batch), str(error))]
         apart = [{place: frame for place, frame in batch.items() if place[0] == i} for i in cameras]
-        return [outcome for part in apart for outcome in _turn(detector, part, states)]
+        return [outcome for part in apart for outcome in _turn(detector, part, skipped, states)]
     for name, place in names.items():
         states[place[0]][place[1]] = after[name]
     return [(list(batch), {place: _copied(found[name]) for name, place in names.items()})]

@@ -1,7 +1,7 @@
 """Frames → scores: every picture is encoded once, and the head reads the features of the last window."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,8 @@ from jikimi.frame import Floats, Frame, Image
 log = logging.getLogger(__name__)
 
 States = Mapping[str, "DetectorState"]
+
+_NONE: Mapping[str, Sequence[float]] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,13 +33,15 @@ class DetectorState:
     past_PHWC: Image | None = None
 
     def with_feature(
-        self, feature_D: Floats, frame: Frame, *, window: int, past_PHWC: Image | None = None
+        self, feature_D: Floats, frame: Frame, *, window: int, past_PHWC: Image | None = None, times: int = 1
     ) -> "DetectorState":
-        """Return the state after one more frame, read-only."""
-        rows = [feature_D[None]] if self.features_TD is None else [self.features_TD, feature_D[None]]
-        features_TD = np.concatenate(rows)[-window:]
+        """Return the state after one more frame, which stands for `times` moments, read-only."""
+        new_TD = np.repeat(feature_D[None], times, axis=0)
+        features_TD = np.concatenate([new_TD] if self.features_TD is None else [self.features_TD, new_TD])[
+            -window:
+        ]
         features_TD.flags.writeable = False
-        return DetectorState(features_TD, self.seen + 1, frame.t_s, frame.image_HWC, past_PHWC)
+        return DetectorState(features_TD, self.seen + times, frame.t_s, frame.image_HWC, past_PHWC)
 
     def window(self, length: int) -> Floats:
         """Return the last `length` features, float32 (T, D); before the first there is only itself.
@@ -69,17 +73,21 @@ class Detector:
             )
 
     def step(
-        self, frames: Mapping[str, Frame], states: States
+        self, frames: Mapping[str, Frame], states: States, *, skipped: Mapping[str, Sequence[float]] = _NONE
     ) -> tuple[dict[str, Floats | None], dict[str, DetectorState]]:
         """Take the next frame of each camera → its calibrated scores, float32 (C,), and its new state.
 
         Scores are None until `warm_up` frames have been seen since the start or since a gap longer than the
         rule's `max_gap_s`: that is "not yet known" and not "normal". A camera without a state is new.
+        `skipped` are moments (seconds) before a frame's own that have no picture: it stands for them too.
 
         Raises:
             InferenceError: the model failed or answered nonsense. No state has changed.
         """
-        before = {name: self._before(frame, states.get(name)) for name, frame in frames.items()}
+        before = {
+            name: self._before(min((frame.t_s, *skipped.get(name, ()))), states.get(name))
+            for name, frame in frames.items()
+        }
         looks = {
             name: self.card.preprocess.step(frame.image_HWC, before[name].past_PHWC)
             for name, frame in frames.items()
@@ -92,6 +100,7 @@ class Detector:
                 frame,
                 window=self.card.window,
                 past_PHWC=looks[name][1] if name in looks else None,
+                times=1 + len(skipped.get(name, ())),
             )
             for name, frame in frames.items()
         }
@@ -99,8 +108,8 @@ class Detector:
         scores.update(self._classify({n: s for n, s in after.items() if s.seen >= self.card.warm_up}))
         return scores, after
 
-    def _before(self, frame: Frame, state: DetectorState | None) -> DetectorState:
-        if state is None or not 0 <= frame.t_s - state.t_s <= self.card.rule.max_gap_s:
+    def _before(self, t_s: float, state: DetectorState | None) -> DetectorState:
+        if state is None or not 0 <= t_s - state.t_s <= self.card.rule.max_gap_s:
             return DetectorState()  # what was seen before a gap says nothing about what is seen after it
         return state
 

@@ -69,11 +69,15 @@ class Inbox:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One view of a camera at the moments (seconds) it answers: a fitted picture, uint8 (H, W, channels)."""
+    """One view of a camera at the moments (seconds) it answers: a fitted picture, uint8 (H, W, channels).
+
+    The first `behind` moments are those of pictures that were dropped: time was short.
+    """
 
     view: str
     moments_s: tuple[float, ...]
     fitted_HWC: Image
+    behind: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,10 @@ class Verdict:
 
 def pack_looks(looks: Sequence[Look]) -> bytes:
     """Looks → bytes."""
-    head = [{"view": k.view, "moments": k.moments_s, "shape": k.fitted_HWC.shape} for k in looks]
+    head = [
+        {"view": k.view, "moments": k.moments_s, "behind": k.behind, "shape": k.fitted_HWC.shape}
+        for k in looks
+    ]
     pixels = [np.ascontiguousarray(look.fitted_HWC).tobytes() for look in looks]
     return b"".join([json.dumps(head).encode(), b"\n", *pixels])
 
@@ -112,7 +119,10 @@ def unpack_looks(message: bytes) -> list[Look]:
             moments_s = tuple(map(float, row["moments"]))
             if not moments_s or not all(map(math.isfinite, moments_s)):
                 raise ValueError(f"moments {row['moments']}")
-            looks.append(Look(str(row["view"]), moments_s, image))
+            behind = int(row.get("behind", 0))
+            if not 0 <= behind < len(moments_s):
+                raise ValueError(f"behind {behind} of {len(moments_s)} moments")
+            looks.append(Look(str(row["view"]), moments_s, image, behind))
             start += size
         return looks
     except _GARBLED as error:
