@@ -12,6 +12,7 @@ from jikimi.store import (
     FaultRecord,
     IncidentRecord,
     Notice,
+    ScoreCountRecord,
     SessionRecord,
     Store,
     TokenRecord,
@@ -76,6 +77,7 @@ def fill(store: Store) -> None:
     store.failed(2, at=later(61), error="timed out", retry_at=later(91))
     store.begin_fault(fault(), [])
     store.add_coverage([CoverageRecord("press-3", NOON, 3500.5, 3600.0)])
+    store.add_score_counts([ScoreCountRecord("press-3", NOON, "fall", tuple(range(50)))])
     store.audit(AuditRecord(NOON, "kim", "shelve", about="프레스 2", details={"hours": 1}))
     store.set_meta("evidence-head", "ab" * 32)
     store.add_user(user())

@@ -153,6 +153,18 @@ def test_zones_are_judged_apart_and_their_incidents_have_names_of_their_own(card
     assert kinds(list(judging.finish(102.5))) == [("door", "closed")]
 
 
+def test_every_decision_is_told_before_what_changes_by_it(card: Card) -> None:
+    told: list[tuple[str, float, float]] = []
+    fall = card.keys.index("fall-down")
+    judging = Judging(card, card.rule, (WHOLE,), lambda view, t_s, row: told.append((view, t_s, row[fall])))
+    rows = [row(card, fall_down=0.9)] * 4
+    changes = judging.judge(answered({WHOLE: [None, *rows]}, *(100 + k / RATE_HZ for k in range(5))))
+    assert next(changes).transition.t_s == told[-1][1] == 100.375
+    assert list(changes) == [] and told == [
+        (WHOLE, 100 + k / RATE_HZ, pytest.approx(0.9)) for k in range(1, 5)
+    ]
+
+
 def test_not_yet_known_is_no_decision(card: Card) -> None:
     judging = Judging(card, card.rule, (WHOLE,))
     assert list(judging.judge(answered({WHOLE: [None, None]}, 100.0, 100.125))) == []

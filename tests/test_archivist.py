@@ -184,6 +184,51 @@ def test_evidence_that_could_not_be_kept_is_told_until_some_is_again(archive: Ar
     assert wait_for(archive.troubles) == [("evidence", False)]
 
 
+def scores(archive: Archive, uid: str) -> EvidenceKept:
+    path = archive.folder / safe_name("press-3") / f"{stem('fall-down', uid, NOON)}.scores.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+    return EvidenceKept(uid, "scores", path, start_s=-3.0, end_s=2.0)
+
+
+def test_scores_are_evidence_like_the_video_and_go_like_it(sqlite_store: Store, tmp_path: Path) -> None:
+    with archiving(sqlite_store, tmp_path) as archive:
+        archive.archivist.put(archive.settings.cameras[0], scores(archive, A))
+        wait_for(archive.rows)
+        (row,) = archive.rows()
+        assert (row.kind, row.start_s, row.end_s, row.size_bytes) == ("scores", -3.0, 2.0, 2)
+        assert verify(archive.folder).intact and not archive.troubles()
+    with archiving(sqlite_store, tmp_path, keep_days=1e-9) as archive:
+        wait_for(lambda: archive.rows()[0].deleted_at is not None)
+        assert verify(archive.folder).intact and not list(archive.folder.rglob("*.json"))
+
+
+def test_scores_that_are_kept_do_not_hide_that_the_video_was_not(archive: Archive) -> None:
+    archive.put(A, None, problem="the disk refuses")
+    assert wait_for(archive.troubles) == [("evidence", True)]
+    archive.archivist.put(archive.settings.cameras[0], scores(archive, A))
+    wait_for(archive.rows)
+    assert archive.troubles() == []
+    archive.put(B, archive.video(B))
+    assert wait_for(archive.troubles) == [("evidence", False)]
+
+
+def test_scores_that_could_not_be_kept_are_told(archive: Archive) -> None:
+    kept = EvidenceKept(A, "scores", None, problem="the disk refuses")
+    archive.archivist.put(archive.settings.cameras[0], kept)
+    assert wait_for(archive.troubles) == [("evidence", True)]
+
+
+def test_scores_of_a_killed_run_are_taken_over(sqlite_store: Store, tmp_path: Path) -> None:
+    with archiving(sqlite_store, tmp_path, orphans_s=0.2) as archive:
+        wait_for(lambda: archive.archivist._passes == 1)
+        path = scores(archive, A).path
+        assert path is not None
+        os.utime(path, (time.time() - 60, time.time() - 60))
+        wait_for(archive.rows)
+        assert archive.rows()[0].kind == "scores" and "died" in archive.rows()[0].problem
+
+
 def test_still_that_cannot_be_made_costs_the_video_nothing(archive: Archive) -> None:
     path = archive.video(A)
     archive.archivist.put(archive.settings.cameras[0], EvidenceKept(A, "video", path, start_s=-99.0))

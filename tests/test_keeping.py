@@ -1,11 +1,13 @@
 """Evidence over lost connections: real packets through real recorders, connections that come and go."""
 
+import json
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -17,6 +19,7 @@ from jikimi.incident import Incident, Transition
 from jikimi.video import iter_packets, open_input
 from jikimi.watch.analysis import Change
 from jikimi.watch.camera import CameraReader, View
+from jikimi.watch.curve import Curve
 from jikimi.watch.keeping import Keeping, stem, uid_of
 from jikimi.watch.messages import EvidenceKept
 from jikimi.watch.recorder import Keep, Recorder
@@ -306,6 +309,41 @@ def test_strip_that_cannot_be_written_is_told_and_ends_nothing(watching: Watchin
     assert watching.keeping.finish() == []
 
 
+def curve(uid: str = A, **more: Any) -> Curve:
+    values: dict[str, Any] = {
+        "zone": "벨트", "behaviors": ("jam", "fall-down"), "threshold": 0.6, "smooth": 3,
+        "t_s": (-0.125, 0.0), "scores": ([0.12345, 0.5], [0.0, 1.0]),
+    }  # fmt: skip
+    return Curve(uid, "fall-down", at=AT, **values | more)
+
+
+def test_scores_are_written_beside_the_video(watching: Watching) -> None:
+    watching.keeping.keep_scores(curve())
+    kept = watching.strip()
+    assert (kept.kind, kept.start_s, kept.end_s, kept.problem) == ("scores", -0.125, 0.0, "")
+    assert kept.path is not None and kept.path.name == f"{stem('fall-down', A, AT)}.scores.json"
+    assert uid_of(kept.path) == A and list(kept.path.parent.iterdir()) == [kept.path]
+    assert json.loads(kept.path.read_text("utf-8")) == {
+        "behaviors": ["jam", "fall-down"], "behavior": "fall-down", "threshold": 0.6, "smooth": 3,
+        "zone": "벨트", "t_s": [-0.125, 0.0], "scores": [[0.123, 0.0], [0.5, 1.0]],
+    }  # fmt: skip
+
+
+def test_scores_that_cannot_be_written_are_told_and_leave_nothing(watching: Watching) -> None:
+    watching.folder.mkdir(parents=True)
+    (watching.folder / f"{stem('fall-down', A, AT)}.scores.json").mkdir()  # cannot be replaced by a file
+    watching.keeping.keep_scores(curve())
+    kept = watching.strip()
+    assert kept.path is None and kept.kind == "scores" and str(watching.folder) in kept.problem
+    assert [path.is_dir() for path in watching.folder.iterdir()] == [True]
+
+
+def test_scores_are_on_disk_when_watching_has_ended(watching: Watching) -> None:
+    watching.keeping.keep_scores(curve(t_s=(), scores=()))
+    (kept,) = watching.keeping.finish()
+    assert kept.path is not None and json.loads(kept.path.read_text("utf-8"))["scores"] == [[], []]
+
+
 @pytest.mark.parametrize(
     ("name", "uid"),
     [
@@ -313,6 +351,7 @@ def test_strip_that_cannot_be_written_is_told_and_ends_nothing(watching: Watchin
         (f"{stem('fall-down', A, AT)}-2.mp4", A),
         (f"{stem('jam', B, AT)}.strip.jpg", B),
         (f"{stem('jam', B, AT)}-12.still.jpg", B),
+        (f"{stem('jam', B, AT)}.scores.json", B),
         ("manifest.jsonl", None),
         ("20260701T030000Z_fall-down.mp4", None),
         (f"holiday_{A[:-1]}.mp4", None),

@@ -22,6 +22,7 @@ from jikimi.cli import app
 from jikimi.serve import (
     cameras,
     evidence,
+    heat,
     incidents,
     live_routes,
     logins,
@@ -36,6 +37,7 @@ from jikimi.serve.metrics import render
 from jikimi.settings import Settings
 from jikimi.settings_file import load_settings
 from jikimi.status import CameraStatus, Histogram, SiteStatus
+from jikimi.store.records import EvidenceKind
 from jikimi.watch.health import HealthKind
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -214,12 +216,20 @@ def test_every_metric_is_listed_and_no_other(page: str) -> None:
 
 
 def test_every_route_is_listed(page: str) -> None:
-    parts = (incidents, evidence, cameras, overview, live_routes, site, me, users, tokens, logins, probes)
+    parts = (
+        *(incidents, evidence, heat, cameras, overview, live_routes),
+        *(site, me, users, tokens, logins, probes),
+    )
     for router in (*(part.router for part in parts), live_routes.sockets):
         for route in router.routes:
             assert isinstance(route, APIRoute | APIWebSocketRoute)
             ending = re.sub("^/(incidents|cameras|users|me|api/session)(?=/)", "", route.path)
             assert ending in page, route.path
+
+
+@pytest.mark.parametrize("kind", [kind for kind in get_args(EvidenceKind) if kind != "video"])
+def test_every_kind_of_evidence_is_named_by_its_ending(page: str, kind: str) -> None:
+    assert f"`.{kind}." in page
 
 
 def test_webhook_example_verifies(page: str) -> None:

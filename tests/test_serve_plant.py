@@ -18,6 +18,7 @@ from jikimi.passwords import Passwords
 from jikimi.serve import Backend, create_app
 from jikimi.serve.access import find_caller
 from jikimi.serve.addresses import look_up
+from jikimi.serve.backend import Heat, Sight
 from jikimi.settings import CameraSettings, Settings, Target
 from jikimi.status import BUCKETS_S, CameraStatus, Histogram, SiteStatus, write_status
 from jikimi.store import (
@@ -119,6 +120,12 @@ class Plant:
             raise self.trouble
         return self.figures
 
+    def explain(self, sight: Sight) -> Heat:
+        self.tried.append(sight)
+        if self.trouble is not None:
+            raise self.trouble
+        return Heat(FILM, 0.875)
+
     def try_target(self, target: Target) -> float:
         self.tried.append(target)
         if self.trouble is not None:
@@ -154,8 +161,9 @@ class Plant:
 
     def note_film(self, uid: str, path: str, **more: Any) -> EvidenceRecord:
         """Evidence in the store."""
+        values = {"start_s": -3.0, "end_s": 8.0} | more
         record = EvidenceRecord(
-            uid, "video", Path(path), hashlib.sha256(FILM).hexdigest(), len(FILM), NOON, **more
+            uid, "video", Path(path), hashlib.sha256(FILM).hexdigest(), len(FILM), NOON, **values
         )
         self.store.add_evidence(record)
         return record
@@ -208,6 +216,7 @@ def open_plant(folder: Path, **more: Any) -> Iterator[Plant]:
         plant = Plant(folder, store, FastAPI())
         values: dict[str, Any] = {
             "check_camera": check_camera, "try_target": plant.try_target, "try_camera": plant.try_camera,
+            "explain": plant.explain, "theta_on": {"fall": 0.5, "jam": 0.6},
             "resolve": resolve, "passwords": CHEAP,
         }  # fmt: skip
         backend = Backend(settings, store, plant.status_file, **values | more)

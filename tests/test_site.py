@@ -1,26 +1,34 @@
 """A whole site: cameras on a real RTSP server, incidents with evidence, alerts, and whatever may go wrong."""
 
+import hashlib
+import itertools
+import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import av
+import httpx
 import psutil
 import pytest
 
 from cameras import CameraServer, Film, rtsp, write_film
 from jikimi.settings import CameraSettings
 from jikimi.status import CameraStatus, SiteStatus
+from jikimi.store import EvidenceRecord
 from jikimi.watch.child import BEAT_S
 from sites import Receiver, RunningSite, shop_floor, wait_for
 
 __all__ = ["rtsp"]
 
 FPS = 15
+TOKEN = f'[[token]]\nname = "wall"\nsha256 = "{hashlib.sha256(b"secret").hexdigest()}"\nrole = "viewer"'
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +47,20 @@ def hook() -> Iterator[Receiver]:
 def test_incident_is_stored_told_and_kept(rtsp: None, film: Film, hook: Receiver, tmp_path: Path) -> None:
     with (
         CameraServer({"a": film}) as server,
-        RunningSite(tmp_path, {"press 3": server.address("a")}, hook) as site,
+        RunningSite(tmp_path, {"press 3": server.address("a")}, hook, more=TOKEN) as site,
     ):
         wait_for(hook.incidents, within_s=40)
         store = site.store()
         uid = hook.incidents()[0]["uid"]
-        wait_for(lambda: len(store.evidence(uid)) >= 2, within_s=20)
+        wait_for(lambda: {"video", "scores"} <= {e.kind for e in store.evidence(uid)}, within_s=30)
         evidence, incident = store.evidence(uid), store.incident(uid)
         store.close()
+        heat, counts = (asked(site, path) for path in (f"incidents/{uid}/heat", "cameras/press%203/scores"))
         took_s = site.stop()
+        now = datetime.now(UTC)
+        store = site.store()
+        counted = store.score_counts("press 3", since=now - timedelta(hours=2), until=now)
+        store.close()
     assert took_s < 5.5
     assert incident.camera == "press 3" and incident.behavior == "fall-down"
     videos = [e for e in evidence if e.kind == "video"]
@@ -55,7 +68,33 @@ def test_incident_is_stored_told_and_kept(rtsp: None, film: Film, hook: Receiver
         frames = list(container.decode(video=0))
     yellow = [f for f in frames if f.to_ndarray(format="rgb24")[32:, :, 2].mean() < 60]
     assert len(yellow) >= 10  # of 30: the camera may have been joined in mid-accident
-    assert "S3cr" not in site.log() and "admin" not in site.log()
+    assert "S3cr" not in site.log() and "admin:" not in site.log()
+    assert heat.status_code == 200 and heat.content[:2] == b"\xff\xd8", heat.text
+    assert float(heat.headers["Jikimi-Score"]) > 0.3  # the video shows the moment that decided
+    assert counts.json()["theta_on"]["fall-down"] == 0.5
+    (scores,) = [e for e in evidence if e.kind == "scores"]
+    check_curve(json.loads((site.data / "evidence" / scores.path).read_text()), scores)
+    falls = counted["fall-down"]
+    assert "no-accident" not in counted and sum(falls) == sum(counted["jam"])
+    assert sum(falls[25:]) >= 3 and sum(falls[:25]) >= 8
+
+
+def asked(site: RunningSite, path: str) -> httpx.Response:
+    """What the site's API answers."""
+    port = re.findall(r"serving on port (\d+)", site.log())[-1]
+    headers = {"Authorization": "Bearer secret"}
+    return httpx.get(f"http://127.0.0.1:{port}/api/v1/{path}", headers=headers, timeout=40)
+
+
+def check_curve(told: dict[str, Any], record: EvidenceRecord) -> None:
+    """Over the threshold from about the opening on, and below it at the end."""
+    assert (told["behavior"], told["zone"], told["threshold"]) == ("fall-down", "", 0.5)
+    t_s, scores = told["t_s"], told["scores"][told["behaviors"].index("fall-down")]
+    assert (t_s[0], t_s[-1]) == (record.start_s, record.end_s) and record.complete and not record.problem
+    assert all(a < b for a, b in itertools.pairwise(t_s))
+    over = [moment for moment, score in zip(t_s, scores, strict=True) if score >= told["threshold"]]
+    assert len(over) >= 3 and -2.0 < over[0] < 0.3  # a busy machine decides late
+    assert t_s[-1] > over[-1] and scores[-1] < told["threshold"]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,12 @@ _SETTLES_S = 15.0
 # What may look wrong while a site goes on writing.
 _PASSING = frozenset({"unlisted", "leftover", "missing"})
 
-_ENDINGS: "Mapping[str, EvidenceKind]" = {".strip.jpg": "strip", ".still.jpg": "still", ".mp4": "video"}
+_ENDINGS: "Mapping[str, EvidenceKind]" = {
+    ".strip.jpg": "strip",
+    ".still.jpg": "still",
+    ".scores.json": "scores",
+    ".mp4": "video",
+}
 
 Folder = Annotated[
     Path | None, typer.Argument(metavar="FOLDER", help="An evidence folder; default: the site's.")

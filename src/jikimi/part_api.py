@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from jikimi.bundle import Card, read_card
 from jikimi.checking import check_camera
 from jikimi.running import Latencies, bundle_path, open_site_store, plant_of, run_folder, told_to_end
 from jikimi.serve import Backend, create_app, serve_app
+from jikimi.serve.backend import Heat, Sight
 from jikimi.settings import Settings
 from jikimi.store import Store
 from jikimi.watch.child import Beat, send
+from jikimi.watch.heat import Explainer, Scene, as_jpeg
 from jikimi.watch.trying import try_camera
 
 log = logging.getLogger(__name__)
@@ -60,6 +63,15 @@ def _backend(settings: Settings, store: Store, folder: Path, card: Card) -> Back
         check_camera=lambda camera: check_camera(camera, card),
         try_target=lambda target: try_target(target, language=settings.site.language, plant=plant),
         try_camera=lambda camera: try_camera(camera).as_json(),
+        explain=partial(_explain, Explainer(bundle_path(settings))),
         deliveries=Latencies(folder / "deliveries.json"),
         behaviors=card.behaviors,
+        theta_on=card.rule.theta_on,
     )
+
+
+def _explain(explainer: Explainer, sight: Sight) -> Heat:
+    """A heat map. Raises JikimiError."""
+    scene = Scene(sight.video, sight.moment_s, sight.behavior, sight.zone, sight.zones, sight.masks)
+    shown, found = explainer.explain(scene)
+    return Heat(as_jpeg(shown), found.score)

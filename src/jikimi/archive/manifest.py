@@ -17,7 +17,7 @@ from typing import Final, Literal, get_args
 
 from jikimi.errors import JikimiError
 
-EvidenceKind = Literal["video", "still", "strip"]
+EvidenceKind = Literal["video", "still", "strip", "scores"]
 Action = Literal["added", "deleted", "cut"]
 
 NAME: Final = "manifest.jsonl"

@@ -192,6 +192,21 @@ def camera_answer(camera: CameraSettings, *, fixed: bool, shelved_until: datetim
     )
 
 
+class ScoresAnswer(BaseModel):
+    """How often a camera's scores were how high, in the hours that begin in [since, until).
+
+    `counts[behavior][k]` are decisions with a score in [k / bins, (k + 1) / bins), the last bin with 1 too;
+    of several zones the highest score counts. `theta_on` are the camera's thresholds.
+    """
+
+    camera: str
+    since: datetime
+    until: datetime
+    bins: int
+    counts: dict[str, tuple[int, ...]]
+    theta_on: dict[str, float]
+
+
 class CameraRequest(BaseModel):
     """A camera to add or change. Addresses hold the log-in; they are stored encrypted and never shown."""
 

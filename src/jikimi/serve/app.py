@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from jikimi.serve import (
     cameras,
     evidence,
+    heat,
     incidents,
     live_routes,
     logins,
@@ -23,6 +24,7 @@ from jikimi.serve.backend import Backend
 from jikimi.serve.desk import Desk
 from jikimi.serve.edge import Edge, Problem, tell_problems
 from jikimi.serve.evidence import Views
+from jikimi.serve.heat import Heats
 from jikimi.serve.limits import BodyLimit, Tries
 from jikimi.serve.live import Live
 
@@ -63,9 +65,10 @@ def create_app(backend: Backend) -> FastAPI:
     app.state.backend = backend
     app.state.tries = Tries()
     app.state.views = Views()
+    app.state.heats = Heats()
     app.state.desk = Desk(backend.store, backend.passwords)
     app.state.live = Live(backend)
-    for part in (incidents, evidence, cameras, overview, live_routes, site, me, users, tokens):
+    for part in (incidents, evidence, heat, cameras, overview, live_routes, site, me, users, tokens):
         app.include_router(part.router, prefix=GUARDED, responses=_PROBLEMS)
     app.include_router(live_routes.sockets, prefix=GUARDED)
     app.include_router(logins.router, responses=_PROBLEMS)

@@ -8,10 +8,11 @@ from pathlib import Path
 from fastapi import Request
 
 from jikimi.behaviors import BEHAVIORS, Behavior
+from jikimi.errors import NotFoundError
 from jikimi.passwords import Passwords
 from jikimi.serve.access import Caller
 from jikimi.serve.addresses import Resolve, look_up
-from jikimi.settings import CameraSettings, Settings, Target
+from jikimi.settings import CameraSettings, Mask, Settings, Target, Zone
 from jikimi.status import BUCKETS_S, Histogram, SiteStatus, read_status
 from jikimi.store import AuditRecord, Store
 
@@ -20,13 +21,39 @@ FRESH_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """What of an incident is to be explained: a behaviour in a view of its camera, at a moment of a video."""
+
+    uid: str
+    video: Path
+    moment_s: float
+    behavior: str
+    zone: str
+    zones: tuple[Zone, ...]
+    masks: tuple[Mask, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """Where the model looked, as a JPEG, and the score of what it saw."""
+
+    jpeg: bytes
+    score: float
+
+
+def _no_model(sight: Sight) -> Heat:
+    raise NotFoundError(f"incident {sight.uid!r}: there is no model here that could explain it")
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
     """What the routes stand on.
 
     `check_camera` refuses settings that the model cannot serve (SettingsError). `try_camera` opens a camera →
-    what it sends; `try_target` sends a test → seconds. Both may take seconds and raise any JikimiError.
-    `deliveries` are latencies by target, `behaviors` those of the model. `allow_loopback` lets cameras be on
-    this machine. `passwords` hash.
+    what it sends; `try_target` sends a test → seconds; `explain` makes a heat map. All three may take seconds
+    and raise any JikimiError.
+    `deliveries` are latencies by target, `behaviors` and thresholds `theta_on` those of the model.
+    `allow_loopback` lets cameras be on this machine. `passwords` hash.
     """
 
     settings: Settings
@@ -36,10 +63,12 @@ class Backend:
     try_target: Callable[[Target], float]
     try_camera: Callable[[CameraSettings], Mapping[str, object]]
     deliveries: Mapping[str, Histogram] = field(default_factory=dict)
+    theta_on: Mapping[str, float] = field(default_factory=dict)
     behaviors: tuple[Behavior, ...] = BEHAVIORS
     allow_loopback: bool = False
     resolve: Resolve = look_up
     passwords: Passwords = field(default_factory=Passwords)
+    explain: Callable[[Sight], Heat] = _no_model
 
     @property
     def media_folder(self) -> Path:

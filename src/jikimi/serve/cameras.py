@@ -14,6 +14,8 @@ from jikimi.serve.answers import (
     CameraAnswer,
     CameraName,
     CameraRequest,
+    Moment,
+    ScoresAnswer,
     ShelveRequest,
     camera_answer,
     shown_camera,
@@ -24,14 +26,18 @@ from jikimi.serve.limits import TRY_LIMIT_S, count_try
 from jikimi.serve.shown import veiled
 from jikimi.settings import CameraSettings
 from jikimi.status import CameraStatus
+from jikimi.store.records import SCORE_BINS
 
 router = APIRouter(tags=["cameras"])
 
 _Name = Annotated[CameraName, Path()]
+# Every shift of a plant comes within a week.
+_USUAL_SCORES = timedelta(days=7)
+
 _Figure = str | int | float | bool | None
 
 
-def _settings_of(backend: Backend) -> dict[str, CameraSettings]:
+def settings_of(backend: Backend) -> dict[str, CameraSettings]:
     """Every camera by name; one of jikimi.toml goes before a stored one."""
     stored = {camera.settings.name: camera.settings for camera in backend.store.cameras()}
     return dict(sorted((stored | {camera.name: camera for camera in backend.settings.cameras}).items()))
@@ -43,7 +49,7 @@ def _known(backend: Backend) -> dict[str, CameraAnswer]:
     fixed = {camera.name for camera in backend.settings.cameras}
     return {
         name: camera_answer(settings, fixed=name in fixed, shelved_until=lasting.get(name))
-        for name, settings in _settings_of(backend).items()
+        for name, settings in settings_of(backend).items()
     }
 
 
@@ -80,6 +86,29 @@ def show_status(request: Request, caller: Viewer, name: _Name) -> CameraStatus:
     if not found:
         raise HTTPException(404, f"camera {name!r} is not watched yet; look again in a moment")
     return shown_camera(found[0])
+
+
+@router.get("/cameras/{name}/scores", summary="How often scores were how high")
+def show_scores(
+    request: Request, caller: Viewer, name: _Name, since: Moment | None = None, until: Moment | None = None
+) -> ScoresAnswer:
+    """What a threshold would have let through: decisions by score, of the last 7 days; 35 are kept."""
+    camera, backend = seen_camera(request, caller, name), backend_of(request)
+    until = until or datetime.now(UTC)
+    try:
+        since = since or until - _USUAL_SCORES
+    except OverflowError:
+        since = until
+    if since >= until:
+        raise HTTPException(422, "since, until: more than nothing is expected")
+    return ScoresAnswer(
+        camera=name,
+        since=since,
+        until=until,
+        bins=SCORE_BINS,
+        counts=backend.store.score_counts(name, since=since, until=until),
+        theta_on={key: camera.theta_on.get(key, theta) for key, theta in backend.theta_on.items()},
+    )
 
 
 @router.put("/cameras/{name}", summary="Add or change a camera")
@@ -151,7 +180,7 @@ def _may_change(backend: Backend, caller: Caller, name: str) -> None:
 
 def _settings(backend: Backend, name: str, camera: CameraRequest) -> CameraSettings:
     """What was asked for, with the addresses as they are stored where only shown ones came."""
-    before = _settings_of(backend).get(name)
+    before = settings_of(backend).get(name)
     values = camera.model_dump()
     values["address"] = _address(backend, camera.address, before.address if before else None)
     if camera.sub is not None:

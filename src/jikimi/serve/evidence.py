@@ -16,7 +16,7 @@ from jikimi.serve.incidents import Uid, seen
 
 router = APIRouter(tags=["incidents"])
 
-_MEDIA = {".mp4": "video/mp4", ".jpg": "image/jpeg"}
+_MEDIA = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".json": "application/json"}
 
 _Number = Annotated[int, InPath(ge=0, le=1_000_000)]
 
@@ -54,7 +54,7 @@ class Views:
     summary="One file",
     response_class=FileResponse,
     responses={
-        200: {"content": {"video/mp4": {}, "image/jpeg": {}}},
+        200: {"content": {"video/mp4": {}, "image/jpeg": {}, "application/json": {}}},
         206: {"description": "A part of it"},
         400: {"description": "No such way to ask for a part"},
         416: {"description": "No such part"},

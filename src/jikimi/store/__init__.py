@@ -1,4 +1,4 @@
-"""What Jikimi remembers: cameras, incidents, evidence, the outbox, faults, coverage, and who may log in."""
+"""What Jikimi remembers: cameras, incidents, evidence, the outbox, faults, coverage, scores, users."""
 
 from jikimi.errors import ConflictError, NotFoundError, StoreBusyError, StoreError
 from jikimi.store.incident_filter import IncidentFilter
@@ -12,6 +12,7 @@ from jikimi.store.records import (
     FaultRecord,
     IncidentRecord,
     Notice,
+    ScoreCountRecord,
     SessionRecord,
     StoredCamera,
     TokenRecord,
@@ -34,6 +35,7 @@ __all__ = [
     "IncidentRecord",
     "NotFoundError",
     "Notice",
+    "ScoreCountRecord",
     "SecretBox",
     "SessionRecord",
     "Store",

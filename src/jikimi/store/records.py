@@ -9,7 +9,7 @@ from typing import Any, Literal
 from jikimi.settings import CameraSettings, Role
 
 Answer = Literal["correct", "false-alarm", "other-behavior", "unsure"]
-EvidenceKind = Literal["video", "still", "strip"]
+EvidenceKind = Literal["video", "still", "strip", "scores"]
 Language = Literal["ko", "en", ""]
 Subject = Literal["incident", "fault"]
 NoticeKind = Literal["opened", "closed", "escalated"]
@@ -17,6 +17,10 @@ OutboxState = Literal["due", "delivered", "given-up"]
 TransitionKind = Literal[
     "opened", "updated", "closed", "acknowledged", "escalated", "answered", "locked", "unlocked"
 ]
+
+
+SCORE_BINS = 50
+"""Scores are counted in so many bins: bin `k` holds those in [k / 50, (k + 1) / 50), the last one 1 too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,24 @@ class CoverageRecord:
     hour: datetime
     seen_s: float
     due_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCountRecord:
+    """Decisions of one camera in the hour that begins at `hour`, by the score of one behaviour.
+
+    Raises:
+        ValueError: there are not `SCORE_BINS` counts.
+    """
+
+    camera: str
+    hour: datetime
+    behavior: str
+    counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.counts) != SCORE_BINS:
+            raise ValueError(f"{len(self.counts)} counts of scores; {SCORE_BINS} are expected")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from jikimi.store.incidents import Incidents
 from jikimi.store.ledger import Ledger
 from jikimi.store.logins import Logins
 from jikimi.store.outbox import Outbox
+from jikimi.store.score_counts import ScoreCounts
 from jikimi.store.secrets import SecretBox
 from jikimi.store.tables import SCHEMA
 from jikimi.store.tally import Tallies
@@ -21,7 +22,18 @@ from jikimi.store.users import Users
 
 
 class Store(
-    Cameras, Incidents, IncidentQueries, Evidence, Outbox, Faults, Ledger, Tallies, Users, Logins, Tokens
+    Cameras,
+    Incidents,
+    IncidentQueries,
+    Evidence,
+    Outbox,
+    Faults,
+    Ledger,
+    ScoreCounts,
+    Tallies,
+    Users,
+    Logins,
+    Tokens,
 ):
     """Made by `open_store`. Thread-safe; every method is one transaction.
 

@@ -85,6 +85,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012  (SQLAlchemy reads it off the class)
         datetime: UtcDateTime(),
         dict[str, Any]: JSON(),
+        list[int]: JSON(),
         float: Float(53),
         Answer: String(),
         EvidenceKind: String(),
@@ -239,6 +240,17 @@ class CoverageRow(Base):
     hour: Mapped[datetime] = mapped_column(primary_key=True, index=True)
     seen_s: Mapped[float]
     due_s: Mapped[float]
+
+
+class ScoreCountRow(Base):
+    """How many decisions of one camera, hour and behaviour had a score in each of 50 bins."""
+
+    __tablename__ = "score_counts"
+
+    camera: Mapped[str] = mapped_column(primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True, index=True)
+    behavior: Mapped[str] = mapped_column(primary_key=True)
+    counts: Mapped[list[int]]
 
 
 class MetaRow(Base):

@@ -5,6 +5,7 @@ from av.container import InputContainer
 from jikimi.video.blackening import blacken
 from jikimi.video.evidence import EvidenceFile, StoredPacket, StreamCopy, check_evidence
 from jikimi.video.fragments import recover
+from jikimi.video.moments import frames_until
 from jikimi.video.reading import (
     MAX_JUMP_S,
     MEDIA_ERRORS,
@@ -43,6 +44,7 @@ __all__ = [
     "can_decode",
     "check_evidence",
     "frame_ticks",
+    "frames_until",
     "info",
     "iter_packets",
     "open_input",

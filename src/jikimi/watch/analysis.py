@@ -8,7 +8,7 @@ rests for ten seconds after an incident would rest for that minute.
 
 import uuid
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from jikimi.bundle import Card
@@ -114,11 +114,15 @@ class Looking:
 
 @dataclass(slots=True)
 class Judging:
-    """Verdicts → changes of incidents. `scores` are the last ones of each view, by behaviour."""
+    """Verdicts → changes of incidents. `scores` are the last ones of each view, by behaviour.
+
+    `decided` is told of each decision: its view, moment and scores (C,); before what changes by it is given.
+    """
 
     card: Card
     rule: Rule
     views: Sequence[str]
+    decided: Callable[[str, float, list[float]], None] = lambda _view, _t_s, _scores: None
     scores: dict[str, dict[str, float]] = field(default_factory=dict, init=False)
     decisions: int = field(default=0, init=False)
     _trackers: dict[str, IncidentTracker] = field(init=False)
@@ -153,8 +157,10 @@ class Judging:
             self._trackers[view] = IncidentTracker(self.card.keys, self.rule)
 
     def _take(self, view: str, t_s: float, row: Floats, arrived_s: float) -> Iterator[Change]:
-        self.scores[view] = dict(zip(self.card.keys, map(float, row), strict=True))
-        transitions = self._trackers[view].update(t_s, [float(score) for score in row])
+        scores = [float(score) for score in row]
+        self.scores[view] = dict(zip(self.card.keys, scores, strict=True))
+        self.decided(view, t_s, scores)
+        transitions = self._trackers[view].update(t_s, scores)
         yield from self._changes(view, transitions, arrived_s)
 
     def _changes(self, view: str, found: Sequence[Transition], arrived_s: float) -> Iterator[Change]:

@@ -51,7 +51,12 @@ _NEARLY_FULL_BYTES, _LEAST_BYTES = 200 << 20, 1 << 20
 _SETTLED_S = 5.0
 
 _GB = 1_000_000_000
-_ENDINGS: Mapping[str, EvidenceKind] = {".strip.jpg": "strip", ".still.jpg": "still", ".mp4": "video"}
+_ENDINGS: Mapping[str, EvidenceKind] = {
+    ".strip.jpg": "strip",
+    ".still.jpg": "still",
+    ".scores.json": "scores",
+    ".mp4": "video",
+}
 
 Trouble = tuple[str, bool, str]
 """A fault of the disk: its kind, whether it begins, and words."""
@@ -220,7 +225,7 @@ class Archivist:
         if kept.path is None:
             return
         self._keep(camera, kept, camera.name)
-        if not kept.problem:
+        if not kept.problem and kept.kind != "scores":  # a few kB fit where the video just did not
             self._set("evidence", False, "")
 
     def _keep(self, camera: CameraSettings | None, kept: EvidenceKept, name: str) -> None:

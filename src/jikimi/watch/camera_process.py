@@ -19,13 +19,15 @@ from jikimi.status import CameraStatus, Histogram
 from jikimi.watch.analysis import Change, Judging, Looking, Recent, camera_rule, merged
 from jikimi.watch.camera import CameraReader, Tick, View
 from jikimi.watch.child import BEAT_S, Beat, send
+from jikimi.watch.curve import Curves
 from jikimi.watch.feed import OPEN_TIMEOUT_S, READ_TIMEOUT_S, Feed
 from jikimi.watch.health import HealthMonitor
 from jikimi.watch.keeping import Keeping
 from jikimi.watch.link import Answered, Link
-from jikimi.watch.messages import CameraConfig, IncidentChanged, Relearn, Shelve
-from jikimi.watch.recorder import RING_MAX_BYTES, Keep
+from jikimi.watch.messages import CameraConfig, IncidentChanged, Relearn, ScoresCounted, Shelve
+from jikimi.watch.recorder import DECISION_LAG_S, RING_MAX_BYTES, Keep
 from jikimi.watch.regions import Regions
+from jikimi.watch.score_counter import ScoreCounter
 from jikimi.watch.showing import Showing
 from jikimi.watch.sources import Camera, is_live
 from jikimi.watch.wellness import Wellness
@@ -37,6 +39,9 @@ _RING_BYTES = min(RING_MAX_BYTES, 24 << 20)
 
 # Watching counts as going on while decisions come at least this often.
 _SEEING_S = 1.0
+
+# Counts of scores that a killed process takes with it are of so long.
+_TELL_COUNTS_S = 15.0
 
 
 def run_camera(pipe: Connection, config: CameraConfig) -> None:
@@ -60,6 +65,8 @@ class CameraProcess:
     link: Link = field(init=False)
     judging: Judging = field(init=False)
     keeping: Keeping = field(init=False)
+    curves: Curves = field(init=False)
+    counts: ScoreCounter = field(init=False)
     wellness: Wellness = field(init=False)
     showing: Showing = field(init=False)
     status: CameraStatus = field(init=False)
@@ -68,6 +75,8 @@ class CameraProcess:
     _wake: threading.Event = field(default_factory=threading.Event, init=False)
     _shelved_until: datetime | None = field(default=None, init=False)
     _beat_at: float = field(default=0.0, init=False)
+    _told_counts_at: float = field(default=0.0, init=False)
+    _rows: dict[float, list[list[float]]] = field(default_factory=dict, init=False)
     _counted_at: float | None = field(default=None, init=False)
     _decided_s: float | None = field(default=None, init=False)
     _process: psutil.Process = field(default_factory=psutil.Process, init=False)
@@ -96,7 +105,17 @@ class CameraProcess:
             self.recorded = Feed(main, view, config.evidence, None)
         gap_s = card.rule.max_gap_s
         self.link = Link(config.detector, lambda a, b: merged(a, b, max_gap_s=gap_s), self._wake.set)
-        self.judging = Judging(card, camera_rule(card, settings), self.regions.names)
+        rule = camera_rule(card, settings)
+        self.curves = Curves(
+            card.keys,
+            rule.theta_on,
+            rule.smooth,
+            config.pre_roll_s,
+            config.post_roll_s,
+            longest_s=keep.evidence_s,
+        )
+        self.counts = ScoreCounter(card.keys, card.rule.theta_on)
+        self.judging = Judging(card, rule, self.regions.names, self._scored)
         self.keeping = Keeping(config.evidence, self._recording_reader)
         monitor = HealthMonitor(settings.name, config.health)
         self.wellness = Wellness(settings.name, monitor)
@@ -121,6 +140,8 @@ class CameraProcess:
             self._wake_up()
             for answered in self.link.answers():
                 self._decide(answered)
+            for curve in self.curves.over(time.monotonic() - DECISION_LAG_S):
+                self.keeping.keep_scores(curve)
             for kept in self.keeping.poll():
                 send(self.pipe, kept)
             for trouble in self.wellness.poll():
@@ -134,12 +155,15 @@ class CameraProcess:
         now = time.monotonic()
         for change in self.judging.finish(now):
             self._report(change)
+        for curve in self.curves.finish():
+            self.keeping.keep_scores(curve)
         readers = self.analysed.stop() + (self.recorded.stop() if self._two else [])
         for reader in readers:
             for kept in self.keeping.ended(reader, wait=True):
                 send(self.pipe, kept)
         for kept in self.keeping.finish():
             send(self.pipe, kept)
+        self._tell_counts()
 
     @property
     def _two(self) -> bool:
@@ -198,6 +222,7 @@ class CameraProcess:
             self._decided_s = answered.decided_s
         for change in changes:
             self._report(change)
+        self._count_scores()
 
     def _report(self, change: Change) -> None:
         """Tell the site first, then keep evidence: an alarm waits for no disk."""
@@ -225,10 +250,28 @@ class CameraProcess:
         )
         if kind == "opened":
             self.status.incidents += 1
+            self.curves.opened(change, at)
             self.keeping.opened(change, at)
             self.keeping.keep_strip(change.uid, self._recent.pictures())
         elif kind == "closed":
+            self.curves.closed(change)
             self.keeping.closed(change)
+
+    def _scored(self, view: str, t_s: float, scores: list[float]) -> None:
+        """Remember what was decided."""
+        self.curves.note(view, t_s, scores)
+        self._rows.setdefault(t_s, []).append(scores)
+
+    def _count_scores(self) -> None:
+        """Count what was decided while it could have raised something."""
+        rows, self._rows = self._rows, {}
+        if rows and not self._resting():
+            for views in rows.values():
+                self.counts.add(views)
+
+    def _tell_counts(self) -> None:
+        if counts := self.counts.take():
+            send(self.pipe, ScoresCounted(counts))
 
     def _wake_up(self) -> None:
         """What began while incidents were not wanted, and goes on now that they are, opens anew."""
@@ -253,6 +296,9 @@ class CameraProcess:
             return
         self._beat_at = now + BEAT_S
         self._count_time(now)
+        if now >= self._told_counts_at:  # before the status, which must be the newest that is heard
+            self._told_counts_at = now + _TELL_COUNTS_S
+            self._tell_counts()
         status = self.status
         feed = self.analysed
         status.state, status.why = feed.state, feed.why

@@ -4,9 +4,11 @@ An incident that is open when the connection breaks has its file finished there,
 the camera is back. Incidents are known by their uid; recorders know moments of their own stream.
 """
 
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ from jikimi.incident import Incident
 from jikimi.video import strip
 from jikimi.watch.analysis import Change
 from jikimi.watch.camera import CameraReader
+from jikimi.watch.curve import Curve
 from jikimi.watch.messages import EvidenceKept
 from jikimi.watch.recorder import Evidence, Recorder
 
@@ -64,8 +67,8 @@ class Keeping:
     _open: dict[str, _Kept] = field(default_factory=dict, init=False)
     _recordings: list[_Recording] = field(default_factory=list, init=False)
     _now: tuple[CameraReader, Recorder] | None = field(default=None, init=False)
-    _disk: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "strip"), init=False)
-    _strips: list[Future[EvidenceKept]] = field(default_factory=list, init=False)
+    _disk: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "evidence"), init=False)
+    _written: list[Future[EvidenceKept]] = field(default_factory=list, init=False)
     _lost: list[EvidenceKept] = field(default_factory=list, init=False)
 
     def opened(self, change: Change, at: datetime) -> None:
@@ -94,7 +97,7 @@ class Keeping:
             for kept in self._open.values():
                 self._move(kept, reader, recorder)
         lost, self._lost = self._lost, []
-        lost += self._written_strips()
+        lost += self._now_written()
         return lost + [kept for one in self._recorders() for kept in self._come_out(one)]
 
     def ended(self, reader: CameraReader, *, wait: bool = False) -> list[EvidenceKept]:
@@ -124,11 +127,16 @@ class Keeping:
             return
         pictures = [picture for picture in pictures if picture.shape == pictures[-1].shape]
         path = self.folder / f"{stem(kept.behavior, uid, kept.at)}.strip.jpg"
-        self._strips.append(self._disk.submit(_write_strip, uid, pictures, path))
+        self._written.append(self._disk.submit(_write_strip, uid, pictures, path))
 
-    def _written_strips(self) -> list[EvidenceKept]:
-        done = [one for one in self._strips if one.done()]
-        self._strips = [one for one in self._strips if not one.done()]
+    def keep_scores(self, curve: Curve) -> None:
+        """Write an incident's scores, in the thread of the strips: `poll` tells of it."""
+        path = self.folder / f"{stem(curve.behavior, curve.uid, curve.at)}.scores.json"
+        self._written.append(self._disk.submit(_write_scores, curve, path))
+
+    def _now_written(self) -> list[EvidenceKept]:
+        done = [one for one in self._written if one.done()]
+        self._written = [one for one in self._written if not one.done()]
         return [one.result() for one in done]
 
     def _is_now(self, recorder: Recorder) -> bool:
@@ -194,6 +202,24 @@ def _write_strip(uid: str, pictures: list[Image], path: Path) -> EvidenceKept:
     except OSError as error:
         return EvidenceKept(uid, "strip", None, problem=f"{path.parent}: {error.strerror or error}")
     return EvidenceKept(uid, "strip", path)
+
+
+def _write_scores(curve: Curve, path: Path) -> EvidenceKept:
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as file:
+            file.write(curve.as_json())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):  # neither could it be made
+            part.unlink(missing_ok=True)
+        problem = f"{path.parent}: {error.strerror or error}"
+        return EvidenceKept(curve.uid, "scores", None, problem=problem)
+    start_s, end_s = (curve.t_s[0], curve.t_s[-1]) if curve.t_s else (0.0, 0.0)
+    return EvidenceKept(curve.uid, "scores", path, start_s=round(start_s, 3), end_s=round(end_s, 3))
 
 
 def _begun(reader: CameraReader | None) -> Recorder | None:

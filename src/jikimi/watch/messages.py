@@ -1,5 +1,6 @@
 """What a camera's process and the site say to each other. Moments are UTC; `_s` are monotonic seconds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -67,6 +68,13 @@ class EvidenceKept:
     end_s: float = 0.0
     complete: bool = True
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoresCounted:
+    """Decisions since the last such message: behaviour → how many had a score in each of the bins."""
+
+    counts: Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,13 @@ class Regions:
         """The picture as people may see it, uint8 (H, W, 3): blackened where it must be."""
         return _filled(image_HWC, self._draw(image_HWC.shape[:2]).black, (0, 0, 0))
 
+    def place(self, view: str, image_HWC: Image) -> tuple[slice, slice]:
+        """Rows and columns of a picture that a view shows."""
+        if view == WHOLE and not self.zones:
+            return slice(0, image_HWC.shape[0]), slice(0, image_HWC.shape[1])
+        crop = self._draw(image_HWC.shape[:2]).crops[view]
+        return crop.rows, crop.columns
+
     @staticmethod
     def _cropped(image_HWC: Image, crop: _Crop) -> Image:
         return _filled(image_HWC[crop.rows, crop.columns], crop.outside, _HIDDEN)

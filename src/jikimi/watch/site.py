@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
+from operator import add
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,7 +25,7 @@ from jikimi.hours import due
 from jikimi.picture_wire import picture_socket
 from jikimi.settings import CameraSettings, Settings
 from jikimi.status import Histogram, SiteStatus, write_status
-from jikimi.store import CoverageRecord, Store
+from jikimi.store import CoverageRecord, ScoreCountRecord, Store
 from jikimi.watch.analysis import camera_rule
 from jikimi.watch.archivist import Archivist
 from jikimi.watch.ballast import Ballast
@@ -35,7 +36,14 @@ from jikimi.watch.fault_book import SITE, FaultBook
 from jikimi.watch.following import Following, Wanted
 from jikimi.watch.health import HealthKind
 from jikimi.watch.incident_book import IncidentBook
-from jikimi.watch.messages import CameraConfig, EvidenceKept, IncidentChanged, Shelve, TroubleChanged
+from jikimi.watch.messages import (
+    CameraConfig,
+    EvidenceKept,
+    IncidentChanged,
+    ScoresCounted,
+    Shelve,
+    TroubleChanged,
+)
 from jikimi.watch.naming import safe_name
 from jikimi.watch.scribe import Action, BegunFault, OpenedIncident, Scribe
 from jikimi.watch.sources import check_scheme
@@ -101,6 +109,7 @@ class Site:
     _beat_at: float = field(default=0.0, init=False)
     _coverage_at: float = field(default=0.0, init=False)
     _covered: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
+    _scores: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         site = self.settings.site
@@ -285,6 +294,8 @@ class Site:
             self.archivist.put(camera.settings, message)
         elif isinstance(message, TroubleChanged):
             self.faults.set(camera.name, message.kind, message.begins, message.message)
+        elif isinstance(message, ScoresCounted):
+            self._add_scores(camera.name, message)
 
     def _end_left_behind(self, entry: OpenedIncident | BegunFault, store: Store) -> None:
         """End what an earlier run had noticed and not yet stored."""
@@ -355,6 +366,7 @@ class Site:
             return
         self._coverage_at = self.clock() + _COVERAGE_S
         self._put_coverage()
+        self._put_scores()
 
     def _put_coverage(self) -> None:
         hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -368,6 +380,21 @@ class Site:
         if rows:
             self.scribe.put(Action(lambda store: store.add_coverage(rows)))
 
+    def _add_scores(self, camera: str, told: ScoresCounted) -> None:
+        for behavior, counts in told.counts.items():
+            before = self._scores.get((camera, behavior), (0,) * len(counts))
+            self._scores[camera, behavior] = tuple(map(add, before, counts))
+
+    def _put_scores(self) -> None:
+        """Counts of scores go into the hour in which they are written, as coverage does."""
+        scores, self._scores = self._scores, {}
+        hour = datetime.now(UTC)
+        rows = [
+            ScoreCountRecord(camera, hour, behavior, counts) for (camera, behavior), counts in scores.items()
+        ]
+        if rows:
+            self.scribe.put(Action(lambda store: store.add_score_counts(rows)))
+
     def _end(self) -> None:
         """Let cameras finish their evidence, all at once, then write what is queued."""
         self.following.stop()
@@ -380,6 +407,7 @@ class Site:
             self.incidents.close_all(camera.name)
         self._detector.let_go(0.2)
         self._put_coverage()
+        self._put_scores()
         until = self.clock() + _QUEUES_END_S
         self.archivist.finish(_QUEUES_END_S / 2)
         if not self.scribe.finish(max(0.1, until - self.clock())):

@@ -1,4 +1,4 @@
-"""Users, the sessions of their browsers, and tokens that are made while it runs."""
+"""Users, the sessions of their browsers, tokens that are made while it runs, and counts of scores."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -46,3 +46,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name="pk_tokens"),
         sa.UniqueConstraint("sha256", name="uq_tokens_sha256"),
     )
+    op.create_table(
+        "score_counts",
+        sa.Column("camera", sa.String(), nullable=False),
+        sa.Column("hour", _MOMENT, nullable=False),
+        sa.Column("behavior", sa.String(), nullable=False),
+        sa.Column("counts", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("camera", "hour", "behavior", name="pk_score_counts"),
+    )
+    op.create_index("ix_score_counts_hour", "score_counts", ["hour"])
