@@ -12,6 +12,8 @@ from jikimi.store import (
     FaultRecord,
     IncidentRecord,
     Notice,
+    ReportEvidence,
+    ReportRecord,
     ScoreCountRecord,
     SessionRecord,
     Store,
@@ -50,6 +52,16 @@ def evidence(path: str = "2026/07/i1.mp4", incident: str = "i1") -> EvidenceReco
     return EvidenceRecord(incident, "video", Path(path), "ab" * 32, 2**33, NOON, end_s=20.0)
 
 
+def report(uid: str = "r1", start_s: float = 0.0, camera: str = "press-3", **more: Any) -> ReportRecord:
+    values: dict[str, Any] = {"kind": "missed", "behavior": "fall", "by": "kim", "note": "기둥 뒤"} | more
+    start, end = later(start_s), later(start_s + 5)
+    return ReportRecord(uid=uid, camera=camera, start_at=start, end_at=end, at=later(start_s + 60), **values)
+
+
+def report_film(path: str = "press-3/r1.mp4", report: str = "r1") -> ReportEvidence:
+    return ReportEvidence(report, "video", Path(path), "cd" * 32, 2**33, NOON, start_s=-10.0, end_s=15.0)
+
+
 def user(name: str = "kim", **more: Any) -> UserRecord:
     values: dict[str, Any] = {"password_hash": f"hash of {name}", "role": "admin", "created_at": NOON}
     return UserRecord(name, **values | {"changed_at": NOON} | more)
@@ -84,3 +96,5 @@ def fill(store: Store) -> None:
     store.add_user(user("이", role="viewer", cameras=("press-3", "프레스 2"), language="ko"))
     store.begin_session(session(), password_hash="hash of kim")
     store.add_token(TokenRecord("board", "cd" * 32, "operator", NOON, "kim", cameras=("press-3",)))
+    store.add_report(report())
+    store.report_cut("r1", at=later(70), files=[report_film()], problem="of 5 s there is footage of 3 s")

@@ -22,6 +22,7 @@ from jikimi.settings import CameraSettings, Settings
 from jikimi.store import EvidenceRecord, Store
 from jikimi.video import blacken
 from jikimi.watch import archivist as archivist_module
+from jikimi.watch import replay_room
 from jikimi.watch.archivist import HEAD, Archivist
 from jikimi.watch.keeping import stem
 from jikimi.watch.messages import EvidenceKept
@@ -392,3 +393,28 @@ def test_what_only_the_manifest_knows_is_entered_into_the_store(sqlite_store: St
     with archiving(sqlite_store, tmp_path) as archive:  # the incident came late, from the spool
         wait_for(lambda: len(archive.rows(A)) == 2)
     assert archive.rows(A)[0].created_at < NOON + timedelta(days=4000)
+
+
+def test_replay_gives_way_before_any_evidence(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = tmp_path / "replay" / "press-3" / "20260701T030000.000Z.mp4"
+    write_video(film, seconds=1, fps=12, size=(96, 64))
+    with archiving(sqlite_store, tmp_path) as archive:
+        archive.put(A, archive.video(A))
+        wait_for(lambda: len(archive.rows(A)) == 2)
+        assert film.exists()
+        monkeypatch.setattr(replay_room, "_AHEAD_BYTES", 1 << 60)
+        wait_for(lambda: not film.exists())
+        assert not any(row.deleted_at for row in archive.rows(A)) and archive.troubles() == []
+
+
+def test_the_film_of_a_report_is_no_orphan_of_an_incident(sqlite_store: Store, tmp_path: Path) -> None:
+    """Killed before it was entered: whoever cuts reports makes it anew."""
+    path = tmp_path / "evidence" / "press-3" / f"20260701T030000.000Z_jam_{A}_report.mp4"
+    write_video(path, seconds=1, fps=12, size=(96, 64))
+    told: list[str] = []
+    with archiving(sqlite_store, tmp_path, incidents=(B,), orphans_s=0.2) as archive:
+        archive.archivist.unknown = lambda _path, uid, _camera: told.append(uid)
+        wait_for(lambda: archive.archivist._passes == 2)
+        assert not told and not Manifest(archive.folder).listed()

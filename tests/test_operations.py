@@ -22,6 +22,7 @@ from jikimi.cli import app
 from jikimi.serve import (
     cameras,
     evidence,
+    feedback,
     heat,
     incidents,
     live_routes,
@@ -29,6 +30,7 @@ from jikimi.serve import (
     me,
     overview,
     probes,
+    reports,
     site,
     tokens,
     users,
@@ -179,6 +181,7 @@ def test_every_command_of_a_site_is_shown(page: str) -> None:
     shown = {" ".join(words) for words in commands(page)}
     for name in (
         *("serve", "doctor", "token", "watch", "target test", "evidence verify", "evidence recover"),
+        "feedback export",
         *(f"user {name}" for name in ("add", "list", "password", "remove")),
         *(f"camera {name}" for name in ("add", "list", "test", "remove", "shelve")),
     ):
@@ -217,13 +220,13 @@ def test_every_metric_is_listed_and_no_other(page: str) -> None:
 
 def test_every_route_is_listed(page: str) -> None:
     parts = (
-        *(incidents, evidence, heat, cameras, overview, live_routes),
+        *(incidents, evidence, heat, reports, feedback, cameras, overview, live_routes),
         *(site, me, users, tokens, logins, probes),
     )
     for router in (*(part.router for part in parts), live_routes.sockets):
         for route in router.routes:
             assert isinstance(route, APIRoute | APIWebSocketRoute)
-            ending = re.sub("^/(incidents|cameras|users|me|api/session)(?=/)", "", route.path)
+            ending = re.sub("^/(incidents|reports|cameras|users|me|api/session)(?=/)", "", route.path)
             assert ending in page, route.path
 
 

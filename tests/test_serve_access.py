@@ -1,6 +1,7 @@
 """Who may what: held against the OpenAPI document, so that a new route cannot be forgotten."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +21,14 @@ WHOLE = ("/api/v1/audit", "/api/v1/users", "/api/v1/tokens")
 # About a user alone: a token has no password, no language and no session.
 OWN = {"/api/v1/me/password", "/api/v1/me/language", "/api/v1/me/session", "/api/v1/me/sessions"}
 RANK = {"viewer": 0, "limited": 0, "operator": 1, "admin": 2, "limited-admin": 2}
+END = datetime.now(UTC) - timedelta(minutes=1)
 BODIES: dict[tuple[str, str], Any] = {
+    ("post", "/api/v1/reports"): {
+        "kind": "normal",
+        "camera": "press-3",
+        "end_at": END.isoformat(),
+        "start_at": (END - timedelta(seconds=10)).isoformat(),
+    },
     ("put", "/api/v1/incidents/{uid}/answer"): {"answer": "correct"},
     ("put", "/api/v1/incidents/{uid}/lock"): {"locked": False},
     ("put", "/api/v1/cameras/{name}"): {"address": "rtsp://10.0.0.5/x"},
@@ -36,6 +44,7 @@ BODIES: dict[tuple[str, str], Any] = {
 @pytest.fixture
 def plant(tmp_path: Path) -> Iterator[Plant]:
     with open_plant(tmp_path) as opened, ShownCamera(tmp_path, "press-3"):
+        opened.report("i2", "프레스 2")  # numbered as the incident of that camera
         yield opened
 
 
@@ -109,6 +118,7 @@ def in_order(plant: Plant) -> list[tuple[str, str, Any]]:
 @pytest.mark.parametrize("asker", [*ROLES, "root", "hand", "eye", "one-eye"])
 def test_every_route_lets_in_its_role_and_no_lesser_one(plant: Plant, asker: str) -> None:
     role, ask = ways(plant, asker)
+    plant.report("i1", by=asker)
     bodies = BODIES | {
         ("put", "/api/v1/me/password"): {"old": f"password-{asker}", "new": f"password-{asker}"}
     }
@@ -183,6 +193,7 @@ def test_lists_hold_nothing_of_other_cameras_by_no_filter(plant: Plant) -> None:
         f"/incidents?note=&camera={other}", "/incidents.csv", f"/incidents.csv?camera={other}",
         "/overview", "/overview?since=2026-06-20&until=2026-08-01", f"/overview?camera={other}",
         "/overview.csv?since=2026-06-20&until=2026-08-01", "/report?month=2026-07",
+        "/reports", f"/reports?camera={other}", "/reports?kind=missed", "/feedback",
     ):  # fmt: skip
         text = plant.get(path, "limited").text
         assert "프레스 2" not in text and '"i2"' not in text and "gate" not in text, path

@@ -27,6 +27,8 @@ from jikimi.store import (
     FaultRecord,
     IncidentRecord,
     Notice,
+    ReportEvidence,
+    ReportRecord,
     Store,
     TokenRecord,
     UserRecord,
@@ -158,6 +160,20 @@ class Plant:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(FILM)
         return self.note_film(uid, path, **more)
+
+    def report(self, uid: str = "r1", camera: str = "press-3", **more: Any) -> ReportRecord:
+        """A report with its film on disk and in the store."""
+        values: dict[str, Any] = {"kind": "missed", "behavior": "fall", "by": "operator", "at": NOON} | more
+        end = NOON + timedelta(seconds=5)
+        record = ReportRecord(uid=uid, camera=camera, start_at=NOON, end_at=end, **values)
+        self.store.add_report(record)
+        path = Path(camera) / f"{uid}_report.mp4"
+        file = self.folder / "evidence" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(FILM)
+        film = ReportEvidence(uid, "video", path, "ef" * 32, len(FILM), NOON, start_s=-10.0, end_s=15.0)
+        self.store.report_cut(uid, at=NOON, files=[film], problem="of 5 s there is footage of 3 s")
+        return record
 
     def note_film(self, uid: str, path: str, **more: Any) -> EvidenceRecord:
         """Evidence in the store."""

@@ -19,9 +19,10 @@ import psutil
 import pytest
 
 from cameras import CameraServer, Film, rtsp, write_film
+from jikimi.archive import verify
 from jikimi.settings import CameraSettings
 from jikimi.status import CameraStatus, SiteStatus
-from jikimi.store import EvidenceRecord
+from jikimi.store import EvidenceRecord, ReportRecord
 from jikimi.watch.child import BEAT_S
 from sites import Receiver, RunningSite, shop_floor, wait_for
 
@@ -225,3 +226,29 @@ def test_camera_added_shelved_and_removed_while_the_site_runs(two: Two, calm: Fi
     wait_for(lambda: "c" not in [c.name for c in two.status().cameras])
     store.close()
     wait_for(two.site.watching)
+
+
+def test_a_missed_accident_is_shown_when_somebody_reports_it(rtsp: None, film: Film, tmp_path: Path) -> None:
+    """The camera is asked for another behaviour: nothing is raised, and nothing but replay has it."""
+    draw = shop_floor(4 * FPS, 6 * FPS)
+    large = write_film(tmp_path / "large.h264", seconds=10, fps=FPS, size=(192, 128), draw=draw)
+    with CameraServer({"main": large, "sub": film}) as server:
+        more = f'behaviors = ["jam"]\nsub = "{server.address("sub")}"'
+        with RunningSite(tmp_path, {"press 3": server.address("main")}, camera_more=more) as site:
+            wait_for(site.watching, within_s=60)
+            time.sleep(14)
+            end = datetime.now(UTC) - timedelta(seconds=1)
+            start = end - timedelta(seconds=11)  # of every ten seconds, two show it
+            with site.store() as store:
+                store.add_report(ReportRecord("ab" * 16, "missed", "press 3", start, end, "kim", end, "jam"))
+                wait_for(lambda: store.report("ab" * 16).cut_at, within_s=20)
+                found, files = store.report("ab" * 16), store.report_evidence("ab" * 16)
+            assert site.incidents() == [] and site.stop() < 5.5
+    (video,) = (file for file in files if file.kind == "video")
+    assert not found.problem and video.complete and video.start_s <= 0 and video.end_s >= 10.5
+    with av.open(str(site.data / "evidence" / video.path)) as container:
+        frames = list(container.decode(video=0))
+    assert (frames[0].width, frames[0].height) == (192, 128)
+    yellow = [f for f in frames if f.to_ndarray(format="rgb24")[32:, :, 2].mean() < 60]
+    assert len(yellow) >= 28  # of 30
+    assert verify(site.data / "evidence").intact

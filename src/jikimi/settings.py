@@ -210,13 +210,14 @@ class ServeSection(_Section):
 
 
 class EvidenceSection(_Section):
-    """What is kept around an incident, and for how long."""
+    """What is kept around an incident, and for how long; `replay_minutes` of everything, 0: of nothing."""
 
     pre_roll_s: Annotated[float, Field(ge=0, le=60)] = 10
     post_roll_s: Annotated[float, Field(ge=0, le=600)] = 10
     keep_days: Annotated[float, Field(gt=0)] = 30
     max_gb: Annotated[float, Field(gt=0)] = 50
     min_free_gb: Annotated[float, Field(ge=0)] = 1
+    replay_minutes: Annotated[float, Field(ge=0, le=10_080)] = 60
 
 
 class HealthSection(_Section):
@@ -332,6 +333,11 @@ class Settings(_Section):
     def evidence_folder(self) -> Path:
         """Where evidence is kept."""
         return self.site.data / "evidence"
+
+    @property
+    def replay_folder(self) -> Path:
+        """Where everything that cameras send is kept for a while."""
+        return self.site.data / "replay"
 
     def zone(self) -> ZoneInfo | None:
         """The plant's time zone; None is the machine's."""

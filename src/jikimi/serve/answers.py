@@ -10,7 +10,14 @@ from jikimi.passwords import MAX_LETTERS, MAX_NAME, person_name
 from jikimi.serve.shown import veiled
 from jikimi.settings import CameraSettings, Hours, Mask, Name, Role, Zone
 from jikimi.status import CameraStatus, Histogram, SiteStatus
-from jikimi.store.records import Answer, EvidenceKind, Language
+from jikimi.store.records import (
+    Answer,
+    EvidenceKind,
+    EvidenceRecord,
+    Language,
+    ReportEvidence,
+    ReportKind,
+)
 
 
 def _told(text: str) -> str:
@@ -119,7 +126,10 @@ class DeliveryAnswer(_FromRecord):
 
 
 class EvidenceAnswer(BaseModel):
-    """One file; `url` gives it, null once it was deleted. Times count from the incident's opening."""
+    """One file; `url` gives it, null once it was deleted.
+
+    Times count from the incident's opening, or from the report's start.
+    """
 
     number: int
     kind: EvidenceKind
@@ -131,6 +141,25 @@ class EvidenceAnswer(BaseModel):
     complete: bool
     problem: Told
     url: str | None
+
+
+def evidence_answer(
+    of: Literal["incidents", "reports"], uid: str, number: int, record: EvidenceRecord | ReportEvidence
+) -> EvidenceAnswer:
+    """One file of an incident or a report, by its number among them."""
+    url = None if record.deleted_at is not None else f"/api/v1/{of}/{uid}/evidence/{number}"
+    return EvidenceAnswer(
+        number=number,
+        kind=record.kind,
+        sha256=record.sha256,
+        size_bytes=record.size_bytes,
+        created_at=record.created_at,
+        start_s=record.start_s,
+        end_s=record.end_s,
+        complete=record.complete,
+        problem=record.problem,
+        url=url,
+    )
 
 
 class IncidentDetail(BaseModel):
@@ -150,6 +179,49 @@ class AnswerRequest(BaseModel):
     answer: Answer
     behavior: str = Field(default="", max_length=80, pattern=r"^[^\x00-\x1f]*$")
     note: str = Field(default="", max_length=4000, pattern=r"^[^\x00]*$")
+
+
+class ReportRequest(BaseModel):
+    """What somebody saw and nothing was raised for: `missed`, with its behaviour, or `normal`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: ReportKind
+    camera: Word
+    behavior: str = Field(default="", max_length=80, pattern=r"^[^\x00-\x1f]*$")
+    start_at: Moment
+    end_at: Moment
+    note: str = Field(default="", max_length=4000, pattern=r"^[^\x00]*$")
+
+
+class ReportAnswer(_FromRecord):
+    """One report. `cut_at` null: its film is being cut. `problem`: what that lacks, or why there is none."""
+
+    uid: str
+    kind: ReportKind
+    camera: str
+    behavior: str
+    start_at: datetime
+    end_at: datetime
+    note: str
+    by: str
+    at: datetime
+    cut_at: datetime | None
+    problem: Told
+
+
+class ReportPage(BaseModel):
+    """Reports, newest first; `next` continues where this page ends, null at the end."""
+
+    reports: list[ReportAnswer]
+    next: str | None
+
+
+class ReportDetail(BaseModel):
+    """One report and its files."""
+
+    report: ReportAnswer
+    evidence: list[EvidenceAnswer]
 
 
 class LockRequest(BaseModel):

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from jikimi.serve import (
     cameras,
     evidence,
+    feedback,
     heat,
     incidents,
     live_routes,
@@ -15,6 +16,7 @@ from jikimi.serve import (
     me,
     overview,
     probes,
+    reports,
     site,
     tokens,
     users,
@@ -68,7 +70,20 @@ def create_app(backend: Backend) -> FastAPI:
     app.state.heats = Heats()
     app.state.desk = Desk(backend.store, backend.passwords)
     app.state.live = Live(backend)
-    for part in (incidents, evidence, heat, cameras, overview, live_routes, site, me, users, tokens):
+    for part in (
+        incidents,
+        evidence,
+        heat,
+        reports,
+        feedback,
+        cameras,
+        overview,
+        live_routes,
+        site,
+        me,
+        users,
+        tokens,
+    ):
         app.include_router(part.router, prefix=GUARDED, responses=_PROBLEMS)
     app.include_router(live_routes.sockets, prefix=GUARDED)
     app.include_router(logins.router, responses=_PROBLEMS)

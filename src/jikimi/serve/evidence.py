@@ -1,24 +1,33 @@
 """Evidence: the files themselves, in parts where asked for. Looking at them is audited."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 
-from jikimi.serve.access import Viewer
+from jikimi.serve.access import Caller, Viewer
 from jikimi.serve.backend import backend_of
 from jikimi.serve.incidents import Uid, seen
+from jikimi.store import EvidenceRecord, ReportEvidence
 
 router = APIRouter(tags=["incidents"])
 
 _MEDIA = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".json": "application/json"}
 
-_Number = Annotated[int, InPath(ge=0, le=1_000_000)]
+Number = Annotated[int, InPath(ge=0, le=1_000_000)]
+
+FILES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"video/mp4": {}, "image/jpeg": {}, "application/json": {}}},
+    206: {"description": "A part of it"},
+    400: {"description": "No such way to ask for a part"},
+    416: {"description": "No such part"},
+}
+"""What a route that answers with a file may answer."""
 
 # A player asks for one film in a hundred parts: they are one view.
 VIEW_S = 600.0
@@ -53,26 +62,32 @@ class Views:
     "/incidents/{uid}/evidence/{number}",
     summary="One file",
     response_class=FileResponse,
-    responses={
-        200: {"content": {"video/mp4": {}, "image/jpeg": {}, "application/json": {}}},
-        206: {"description": "A part of it"},
-        400: {"description": "No such way to ask for a part"},
-        416: {"description": "No such part"},
-    },
+    responses=FILES,
 )
-def get_evidence(request: Request, caller: Viewer, uid: Uid, number: _Number) -> FileResponse:
+def get_evidence(request: Request, caller: Viewer, uid: Uid, number: Number) -> FileResponse:
     """The file itself, with its SHA-256 as its tag. Looking at it is audited."""
     seen(request, caller, uid)
+    return answer_file(request, caller, f"incident {uid!r}", backend_of(request).store.evidence(uid), number)
+
+
+def answer_file(
+    request: Request,
+    caller: Caller,
+    about: str,
+    files: Sequence[EvidenceRecord | ReportEvidence],
+    number: int,
+) -> FileResponse:
+    """One of the files of something (`about`, in words), noted in the audit log."""
     backend = backend_of(request)
-    files = backend.store.evidence(uid)
     if number >= len(files) or files[number].deleted_at is not None:
-        raise HTTPException(404, f"incident {uid!r} has no file {number}; it may have been deleted by age")
+        raise HTTPException(404, f"{about} has no file {number}; it may have been deleted by age")
     record = files[number]
     path = inside(backend.settings.evidence_folder, record.path)
     if path is None:
         raise HTTPException(404, f"{record.path}: missing on disk; jikimi evidence verify says more")
     views: Views = request.app.state.views
     if views.is_new(caller.name, str(record.path)):
+        uid = record.report if isinstance(record, ReportEvidence) else record.incident
         backend.note(caller, "viewed evidence", uid, file=str(record.path))
         views.add(caller.name, str(record.path))
     return FileResponse(

@@ -12,24 +12,24 @@ from jikimi.serve.access import Caller, Operator, Viewer
 from jikimi.serve.answers import (
     AnswerRequest,
     DeliveryAnswer,
-    EvidenceAnswer,
     IncidentAnswer,
     IncidentDetail,
     IncidentPage,
     LockRequest,
     TransitionAnswer,
     Word,
+    evidence_answer,
 )
 from jikimi.serve.backend import backend_of
 from jikimi.serve.sheets import Language, answer_sheet, incident_rows
 from jikimi.serve.summary import KnownBehaviors
 from jikimi.serve.wanted import local_of, wanted_incidents
-from jikimi.store import EvidenceRecord, IncidentFilter, IncidentRecord, Store
+from jikimi.store import IncidentFilter, IncidentRecord, Store
 
 router = APIRouter(tags=["incidents"])
 
 Uid = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
-_After = Annotated[Word | None, Query(description="`next` of the page before.")]
+After = Annotated[Word | None, Query(description="`next` of the page before.")]
 
 # Beyond this a total is "more than": nobody pages that far, and counting on takes longer than the page.
 MOST_COUNTED = 10_000
@@ -51,20 +51,20 @@ def list_incidents(
     request: Request,
     _caller: Viewer,
     wanted: Annotated[IncidentFilter, Depends(wanted_incidents)],
-    after: _After = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     count: Annotated[bool, Query(description="Whether to tell the total.")] = False,
 ) -> IncidentPage:
     """Filters narrow; `next` leads through what is left, whatever happens meanwhile."""
     store = backend_of(request).store
     # The one more says whether there is a next page.
-    found = store.page(wanted, before=_place(after), limit=limit + 1)
+    found = store.page(wanted, before=place(after), limit=limit + 1)
     page = found[:limit]
     whole = after is None and len(found) <= limit  # then it is counted: a rare thing is looked for once
     total = (len(found) if whole else store.count(wanted, most=MOST_COUNTED + 1)) if count else None
     return IncidentPage(
         incidents=[IncidentAnswer.model_validate(row) for row in page],
-        next=_mark(page[-1]) if len(found) > limit else None,
+        next=mark(page[-1].opened_at, page[-1].uid) if len(found) > limit else None,
         total=None if total is None else min(total, MOST_COUNTED),
         total_is_more=None if total is None else total > MOST_COUNTED,
     )
@@ -116,7 +116,7 @@ def show_incident(request: Request, caller: Viewer, uid: Uid) -> IncidentDetail:
         incident=IncidentAnswer.model_validate(incident),
         transitions=[TransitionAnswer.model_validate(row) for row in store.transitions(uid)],
         deliveries=[DeliveryAnswer.model_validate(row) for row in store.deliveries(uid)],
-        evidence=[_evidence(uid, n, row) for n, row in enumerate(store.evidence(uid))],
+        evidence=[evidence_answer("incidents", uid, n, row) for n, row in enumerate(store.evidence(uid))],
     )
 
 
@@ -157,28 +157,13 @@ def lock_incident(request: Request, caller: Operator, uid: Uid, lock: LockReques
     return IncidentAnswer.model_validate(backend.store.incident(uid))
 
 
-def _evidence(uid: str, number: int, record: EvidenceRecord) -> EvidenceAnswer:
-    url = None if record.deleted_at is not None else f"/api/v1/incidents/{uid}/evidence/{number}"
-    return EvidenceAnswer(
-        number=number,
-        kind=record.kind,
-        sha256=record.sha256,
-        size_bytes=record.size_bytes,
-        created_at=record.created_at,
-        start_s=record.start_s,
-        end_s=record.end_s,
-        complete=record.complete,
-        problem=record.problem,
-        url=url,
-    )
-
-
-def _mark(last: IncidentRecord) -> str:
+def mark(at: datetime, uid: str) -> str:
     """Where a page ends. Z and not +00:00: an unencoded + would come back as a space."""
-    return f"{last.opened_at.astimezone(UTC).replace(tzinfo=None).isoformat()}Z,{last.uid}"
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat()}Z,{uid}"
 
 
-def _place(after: str | None) -> tuple[datetime, str] | None:
+def place(after: str | None) -> tuple[datetime, str] | None:
+    """Where the page before ended, by its mark. Raises HTTPException 422."""
     if after is None:
         return None
     when, _, uid = after.partition(",")

@@ -11,6 +11,7 @@ from jikimi.settings import CameraSettings, Role
 Answer = Literal["correct", "false-alarm", "other-behavior", "unsure"]
 EvidenceKind = Literal["video", "still", "strip", "scores"]
 Language = Literal["ko", "en", ""]
+ReportKind = Literal["missed", "normal"]
 Subject = Literal["incident", "fault"]
 NoticeKind = Literal["opened", "closed", "escalated"]
 OutboxState = Literal["due", "delivered", "given-up"]
@@ -232,3 +233,43 @@ class TokenRecord:
     created_at: datetime
     created_by: str
     cameras: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRecord:
+    """What somebody says that a camera showed in `[start_at, end_at)`, though nothing was raised.
+
+    `missed`: an accident, which `behavior` names. `normal`: none, and `behavior` is empty. `cut_at` is None
+    until its film was cut out of replay; `problem` says why there is none, or what it lacks. A report that
+    was taken back (`withdrawn_at`) keeps its row: there may be files of it.
+    """
+
+    uid: str
+    kind: ReportKind
+    camera: str
+    start_at: datetime
+    end_at: datetime
+    by: str
+    at: datetime
+    behavior: str = ""
+    note: str = ""
+    cut_at: datetime | None = None
+    problem: str = ""
+    withdrawn_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportEvidence:
+    """One file of a report, as `EvidenceRecord` is of an incident; times count from the report's start."""
+
+    report: str
+    kind: EvidenceKind
+    path: Path
+    sha256: str
+    size_bytes: int
+    created_at: datetime
+    start_s: float = 0.0
+    end_s: float = 0.0
+    complete: bool = True
+    problem: str = ""
+    deleted_at: datetime | None = None

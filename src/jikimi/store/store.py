@@ -13,6 +13,7 @@ from jikimi.store.incidents import Incidents
 from jikimi.store.ledger import Ledger
 from jikimi.store.logins import Logins
 from jikimi.store.outbox import Outbox
+from jikimi.store.reports import Reports
 from jikimi.store.score_counts import ScoreCounts
 from jikimi.store.secrets import SecretBox
 from jikimi.store.tables import SCHEMA
@@ -34,6 +35,7 @@ class Store(
     Users,
     Logins,
     Tokens,
+    Reports,
 ):
     """Made by `open_store`. Thread-safe; every method is one transaction.
 

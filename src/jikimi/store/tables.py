@@ -25,6 +25,7 @@ from jikimi.store.records import (
     Language,
     NoticeKind,
     OutboxState,
+    ReportKind,
     Subject,
     TransitionKind,
 )
@@ -92,6 +93,7 @@ class Base(DeclarativeBase):
         Language: String(),
         NoticeKind: String(),
         OutboxState: String(),
+        ReportKind: String(),
         Role: String(),
         Subject: String(),
         TransitionKind: String(),
@@ -300,3 +302,45 @@ class TokenRow(Base):
     cameras: Mapped[tuple[str, ...] | None] = mapped_column(Names())
     created_at: Mapped[datetime]
     created_by: Mapped[str]
+
+
+class ReportRow(Base):
+    """What somebody says that a camera showed in a time, unasked. No foreign key to cameras."""
+
+    __tablename__ = "reports"
+    __table_args__ = (
+        Index(None, "start_at", "uid"),
+        Index(None, "camera", "start_at", "uid"),
+        Index(None, "cut_at", "withdrawn_at", "at"),
+    )
+
+    uid: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[ReportKind]
+    camera: Mapped[str]
+    behavior: Mapped[str]
+    start_at: Mapped[datetime]
+    end_at: Mapped[datetime]
+    note: Mapped[str]
+    by: Mapped[str]
+    at: Mapped[datetime]
+    cut_at: Mapped[datetime | None]
+    problem: Mapped[str]
+    withdrawn_at: Mapped[datetime | None]
+
+
+class ReportEvidenceRow(Base):
+    """One file of a report, by its path in the evidence folder."""
+
+    __tablename__ = "report_evidence"
+
+    path: Mapped[str] = mapped_column(primary_key=True)
+    report: Mapped[str] = mapped_column(ForeignKey("reports.uid"), index=True)
+    kind: Mapped[EvidenceKind]
+    sha256: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]
+    start_s: Mapped[float]
+    end_s: Mapped[float]
+    complete: Mapped[bool]
+    problem: Mapped[str]
+    deleted_at: Mapped[datetime | None]

@@ -3,8 +3,9 @@
 from av.container import InputContainer
 
 from jikimi.video.blackening import blacken
-from jikimi.video.evidence import EvidenceFile, StoredPacket, StreamCopy, check_evidence
+from jikimi.video.evidence import EvidenceFile, StoredPacket, StreamCopy, check_evidence, length_s
 from jikimi.video.fragments import recover
+from jikimi.video.joining import Joined, Piece, join
 from jikimi.video.moments import frames_until
 from jikimi.video.reading import (
     MAX_JUMP_S,
@@ -33,7 +34,9 @@ __all__ = [
     "Decoder",
     "EvidenceFile",
     "InputContainer",
+    "Joined",
     "Packet",
+    "Piece",
     "Scaler",
     "StoredPacket",
     "StreamClock",
@@ -47,6 +50,8 @@ __all__ = [
     "frames_until",
     "info",
     "iter_packets",
+    "join",
+    "length_s",
     "open_input",
     "read_frames",
     "reason",

@@ -6,9 +6,9 @@ The MP4 is fragmented: whatever stops the writer, all but the last second plays.
 import io
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -51,7 +51,10 @@ def mp4_can_carry(stream: VideoStream) -> bool:
 
 
 class StreamCopy:
-    """What evidence must know of a stream, kept apart from it: the camera may be closed meanwhile."""
+    """What evidence must know of a stream, kept apart from it: the camera may be closed meanwhile.
+
+    Streams of the same `looks` can follow one another in one file.
+    """
 
     def __init__(self, stream: VideoStream) -> None:
         context = stream.codec_context
@@ -60,6 +63,7 @@ class StreamCopy:
         self.width_px, self.height_px = context.width, context.height
         self.rate = round(info(stream).fps or 25) or 1
         self.time_base = stream.time_base
+        self.looks = (self.codec, self.width_px, self.height_px, self.extradata, self.time_base)
         self._container = av.open(io.BytesIO(), mode="w", format="mp4")
         # opaque: parameters come from the decoder, so no encoder of that codec need exist.
         self.template = self._container.add_stream_from_template(stream, opaque=True) if self.copied else None
@@ -81,6 +85,23 @@ class StoredPacket:
     decoded_s: float
     size: int
     is_keyframe: bool
+
+    def copied(self) -> "StoredPacket":
+        """The same with a packet of its own, for another thread to write."""
+        packet = cast(Packet, av.Packet(bytes(self.packet)))  # its stubs know no other stream
+        packet.time_base, packet.is_keyframe = self.packet.time_base, self.is_keyframe
+        return replace(self, packet=packet)
+
+    def moved(self, ticks: int) -> "StoredPacket":
+        """The same packet, so many ticks of its time base later."""
+        later_s = float(ticks * self.packet.time_base)
+        return replace(
+            self,
+            pts=self.pts + ticks,
+            dts=self.dts + ticks,
+            shown_s=self.shown_s + later_s,
+            decoded_s=self.decoded_s + later_s,
+        )
 
     @classmethod
     def of(cls, packet: Packet, stream: VideoStream, *, after: "StoredPacket | None") -> "StoredPacket":
@@ -116,14 +137,16 @@ class EvidenceFile:
     """An MP4 of one stream, without sound, that begins at time 0 with the first keyframe it is given.
 
     `end_at_s` is the time stamp of its last picture by the source's clock. The file is locked while it is
-    written, see `fragments`.
+    written, see `fragments`. `durable` has the disk take it second by second; without, losing power costs
+    what the kernel had not written yet.
 
     Raises:
         VideoError: from every method, when the disk or FFmpeg refuses.
     """
 
-    def __init__(self, path: Path, source: StreamCopy) -> None:
+    def __init__(self, path: Path, source: StreamCopy, *, durable: bool = True) -> None:
         self.path = path
+        self.durable = durable
         self.reencoded = not source.copied
         self.first: StoredPacket | None = None
         self.end_at_s = 0.0
@@ -149,7 +172,7 @@ class EvidenceFile:
             return  # a leading picture: it needs pictures from before the cut
         try:
             self._writer.write(stored)
-            if stored.decoded_s - self._synced_at_s >= _SYNC_S:
+            if self.durable and stored.decoded_s - self._synced_at_s >= _SYNC_S:
                 self._synced_at_s = stored.decoded_s
                 self._disk.sync_soon()
         except (*MEDIA_ERRORS, ValueError) as error:
@@ -162,7 +185,8 @@ class EvidenceFile:
             if self.first is not None:
                 self._writer.flush()
             self._container.close()
-            self._disk.sync()
+            if self.durable:
+                self._disk.sync()
             self._named(final)
         except (*MEDIA_ERRORS, ValueError) as error:
             raise self._refused(error) from error
@@ -172,7 +196,7 @@ class EvidenceFile:
         self._close_container()
         try:
             if self.first is not None and self._disk.cut_to_whole():
-                self.end_at_s = self.first.shown_s + _length_s(self.path)
+                self.end_at_s = self.first.shown_s + length_s(self.path)
                 self._named(final)
                 return True
         except (OSError, VideoError) as error:
@@ -196,7 +220,8 @@ class EvidenceFile:
         """Rename before the lock is let go: nobody else may take the file for a dead process's."""
         if final is not None:
             self.path.replace(final)
-            sync_folder(final.parent)
+            if self.durable:
+                sync_folder(final.parent)
             self.path = final
         self._disk.close()
 
@@ -291,18 +316,22 @@ def check_evidence(path: Path, *, moment_s: float) -> None:
         try:
             container.seek(round(max(0.0, moment_s) * 1e6))
             shown = next(container.decode(stream), None)
-            length_s = _reach_s(container, stream, moment_s)
+            reach_s = _reach_s(container, stream, moment_s)
         except MEDIA_ERRORS as error:
             raise VideoError(f"{path}: evidence does not play: {reason(error)}") from error
     if shown is None or shown.time is None or shown.time > moment_s + _CHECK_SLACK_S:
         raise VideoError(f"{path}: evidence holds no picture of its event")
-    length_s = max(length_s, shown.time)
-    if length_s < moment_s - _CHECK_SLACK_S:
-        raise VideoError(f"{path}: evidence ends after {length_s:.1f} s, before its event")
+    reach_s = max(reach_s, shown.time)
+    if reach_s < moment_s - _CHECK_SLACK_S:
+        raise VideoError(f"{path}: evidence ends after {reach_s:.1f} s, before its event")
 
 
-def _length_s(path: Path) -> float:
-    """When the last picture is shown. A fragmented file's head does not say: its packets do."""
+def length_s(path: Path) -> float:
+    """When the last picture is shown. A fragmented file's head does not say: its packets do.
+
+    Raises:
+        VideoError: it cannot be opened as video.
+    """
     with open_input(path) as container:
         return _reach_s(container, container.streams.video[0], math.inf)
 

@@ -25,6 +25,7 @@ from jikimi.video import blacken, recover, still
 from jikimi.watch.keeping import uid_of
 from jikimi.watch.messages import EvidenceKept
 from jikimi.watch.naming import safe_name
+from jikimi.watch.replay_room import sweep_replay
 from jikimi.watch.scribe import Action, Scribe
 
 log = logging.getLogger(__name__)
@@ -286,7 +287,14 @@ class Archivist:
             self._take(camera, kept, tries)
 
     def _sweep(self) -> None:
-        """Delete what is too old or too much, oldest first, locked never; say when that does not help."""
+        """Delete what is too old or too much, oldest first, locked never; say when that does not help.
+
+        Replay gives way first.
+        """
+        try:
+            sweep_replay(self.settings)
+        except OSError as error:
+            log.warning("%s: %s", self.settings.replay_folder, error.strerror)
         limits = self.settings.evidence
         swept = sweep(
             self.folder,

@@ -7,7 +7,7 @@ of the pipe, it finishes its evidence and ends.
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from zoneinfo import ZoneInfo
@@ -87,7 +87,7 @@ class CameraProcess:
     def __post_init__(self) -> None:
         config, settings, card = self.config, self.config.settings, self.config.card
         self.regions = Regions(settings.zones, settings.masks)
-        keep = Keep(config.pre_roll_s, config.post_roll_s, ring_bytes=_RING_BYTES)
+        keep = Keep(config.pre_roll_s, config.post_roll_s, ring_bytes=_RING_BYTES, replay=config.replay)
         view = View(
             card.rate_hz,
             card.short_side_px,
@@ -98,9 +98,11 @@ class CameraProcess:
         )
         address = settings.sub or settings.address
         seen = Camera(settings.name, address, is_live(address), settings.transport)
-        self.analysed = Feed(seen, view, config.evidence, self._on_tick)
+        two = settings.sub is not None  # then replay is of the main stream alone: it is what people look at
+        seen_view = replace(view, keep=replace(keep, replay=None)) if two else view
+        self.analysed = Feed(seen, seen_view, config.evidence, self._on_tick)
         self.recorded = self.analysed
-        if settings.sub is not None:
+        if two:
             main = Camera(settings.name, settings.address, is_live(settings.address), settings.transport)
             self.recorded = Feed(main, view, config.evidence, None)
         gap_s = card.rule.max_gap_s

@@ -10,6 +10,7 @@ from jikimi.bundle import Card
 from jikimi.settings import CameraSettings
 from jikimi.store.records import EvidenceKind
 from jikimi.watch.health import HealthSettings
+from jikimi.watch.replay import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class CameraConfig:
     """What a camera's process is given.
 
     `detector` is the detector's socket, `evidence` the camera's folder, `showing` where it shows what it
-    sees. A camera is `offline` or its picture `frozen` after so many seconds.
+    sees, `replay` where it keeps all of it for a while. A camera is `offline` or its picture `frozen` after
+    so many seconds.
     """
 
     settings: CameraSettings
@@ -31,6 +33,7 @@ class CameraConfig:
     frozen_s: float = 10.0
     time_zone: str | None = None
     shelved_until: datetime | None = None
+    replay: Shelf | None = None
 
     @property
     def health(self) -> HealthSettings:

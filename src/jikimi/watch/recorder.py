@@ -18,6 +18,7 @@ from jikimi.errors import SettingsError, VideoError
 from jikimi.incident import Incident
 from jikimi.video import Decoder, EvidenceFile, Packet, StoredPacket, StreamCopy, check_evidence
 from jikimi.watch.naming import reserve
+from jikimi.watch.replay import Replay, Shelf
 from jikimi.watch.ring import PacketRing
 
 log = logging.getLogger(__name__)
@@ -39,13 +40,17 @@ _SLACK_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """What is kept: seconds before and after an incident, and the bounds on memory and disk."""
+    """What is kept: seconds before and after an incident, and the bounds on memory and disk.
+
+    `replay`: where everything is kept for a while; None: nowhere.
+    """
 
     pre_roll_s: float = 5.0
     post_roll_s: float = 5.0
     evidence_s: float = MAX_EVIDENCE_S
     ring_s: float = RING_MAX_S
     ring_bytes: int = RING_MAX_BYTES
+    replay: Shelf | None = None
 
     def __post_init__(self) -> None:
         if not (0 <= self.pre_roll_s <= self.ring_s and 0 <= self.post_roll_s <= self.evidence_s):
@@ -99,6 +104,7 @@ class Recorder:
     keep: Keep = field(default_factory=Keep)
     _source: StreamCopy = field(init=False)
     _ring: PacketRing = field(init=False)
+    _replay: Replay | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _recordings: list[_Recording] = field(default_factory=list, init=False)
     _outcomes: deque[Evidence] = field(default_factory=deque, init=False)  # one an incident, so bounded
@@ -114,6 +120,8 @@ class Recorder:
         self._ring = PacketRing(
             keep.pre_roll_s + DECISION_LAG_S, max_s=keep.ring_s, max_bytes=keep.ring_bytes
         )
+        if keep.replay is not None:
+            self._replay = Replay(keep.replay, self._source)
 
     def feed(self, packet: Packet) -> None:
         """Take the next packet of the stream, after it was decoded: writing it overwrites its times."""
@@ -122,6 +130,8 @@ class Recorder:
                 return
             stored = self._last = StoredPacket.of(packet, self.decoder.stream, after=self._last)
             self._ring.push(stored)
+            if self._replay is not None:
+                self._replay.feed(stored)
             for recording in list(self._recordings):
                 if stored.decoded_s > recording.until_at_s:
                     self._end(recording)
@@ -170,6 +180,8 @@ class Recorder:
             for recording in list(self._recordings):
                 self._end(recording)
             self._ring.clear()
+        if self._replay is not None:
+            self._replay.finish(wait=wait)
         self._finishing.shutdown(wait=wait)
 
     def outcomes(self) -> list[Evidence]:

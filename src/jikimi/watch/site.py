@@ -45,6 +45,8 @@ from jikimi.watch.messages import (
     TroubleChanged,
 )
 from jikimi.watch.naming import safe_name
+from jikimi.watch.replay_room import shelf_of
+from jikimi.watch.reporting import Reporter
 from jikimi.watch.scribe import Action, BegunFault, OpenedIncident, Scribe
 from jikimi.watch.sources import check_scheme
 from jikimi.watch.watched import Watch, WatchedCamera
@@ -97,6 +99,7 @@ class Site:
     faults: FaultBook = field(init=False)
     incidents: IncidentBook = field(init=False)
     following: Following = field(init=False)
+    reporter: Reporter = field(init=False)
     _cameras: dict[str, WatchedCamera] = field(default_factory=dict, init=False)
     _refused: set[str] = field(default_factory=set, init=False)
     _detector: Child = field(init=False)
@@ -121,6 +124,7 @@ class Site:
         self.incidents = IncidentBook(self.scribe, plant, self.settings, self.card.name)
         self.archivist = Archivist(self.settings, self.store, self.scribe, self.incidents.found_late)
         self.following = Following(self.store, self.settings.cameras)
+        self.reporter = Reporter(self.settings, self.store, self.scribe, lambda: self.following.wanted)
         self.ballast = Ballast(site.data / "room-for-alerts")
         model = self.settings.model
         config = DetectorConfig(
@@ -146,6 +150,7 @@ class Site:
         self.scribe.start()
         self.archivist.start()
         self.following.start()
+        self.reporter.start()
         self._coverage_at = self.clock() + _COVERAGE_S
         try:
             while not self._told_to_end(pipe):
@@ -233,6 +238,7 @@ class Site:
             frozen_s=self.settings.health.frozen_s,
             time_zone=self.settings.site.time_zone,
             shelved_until=wish.shelved_until,
+            replay=shelf_of(self.settings, settings),
         )
         name = f"camera {settings.name!r}"
         launch = Forked(self.context, name, run_camera, (config,))
@@ -409,6 +415,7 @@ class Site:
         self._put_coverage()
         self._put_scores()
         until = self.clock() + _QUEUES_END_S
+        self.reporter.finish(_QUEUES_END_S / 4)
         self.archivist.finish(_QUEUES_END_S / 2)
         if not self.scribe.finish(max(0.1, until - self.clock())):
             log.error("the store did not take everything; what was not written is told at the next start")

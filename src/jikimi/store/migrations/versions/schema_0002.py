@@ -1,4 +1,4 @@
-"""Users, the sessions of their browsers, tokens that are made while it runs, and counts of scores."""
+"""Users, sessions of their browsers, tokens made while it runs, counts of scores, reports and their evidence."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -55,3 +55,39 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("camera", "hour", "behavior", name="pk_score_counts"),
     )
     op.create_index("ix_score_counts_hour", "score_counts", ["hour"])
+    op.create_table(
+        "reports",
+        sa.Column("uid", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("camera", sa.String(), nullable=False),
+        sa.Column("behavior", sa.String(), nullable=False),
+        sa.Column("start_at", _MOMENT, nullable=False),
+        sa.Column("end_at", _MOMENT, nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", _MOMENT, nullable=False),
+        sa.Column("cut_at", _MOMENT),
+        sa.Column("problem", sa.String(), nullable=False),
+        sa.Column("withdrawn_at", _MOMENT),
+        sa.PrimaryKeyConstraint("uid", name="pk_reports"),
+    )
+    op.create_index("ix_reports_start_at_uid", "reports", ["start_at", "uid"])
+    op.create_index("ix_reports_camera_start_at_uid", "reports", ["camera", "start_at", "uid"])
+    op.create_index("ix_reports_cut_at_withdrawn_at_at", "reports", ["cut_at", "withdrawn_at", "at"])
+    op.create_table(
+        "report_evidence",
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("report", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", _MOMENT, nullable=False),
+        sa.Column("start_s", sa.Float(53), nullable=False),
+        sa.Column("end_s", sa.Float(53), nullable=False),
+        sa.Column("complete", sa.Boolean(), nullable=False),
+        sa.Column("problem", sa.String(), nullable=False),
+        sa.Column("deleted_at", _MOMENT),
+        sa.PrimaryKeyConstraint("path", name="pk_report_evidence"),
+        sa.ForeignKeyConstraint(["report"], ["reports.uid"], name="fk_report_evidence_report"),
+    )
+    op.create_index("ix_report_evidence_report", "report_evidence", ["report"])
