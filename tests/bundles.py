@@ -31,6 +31,7 @@ def make_bundle(
     rate_hz: float = 8.0,
     rule: Rule | None = None,
     preprocess: Preprocess | None = None,
+    name: str = "colours",
 ) -> Path:
     """Write a bundle that calls yellow or red `fall-down`, green `jam` and everything else normal.
 
@@ -39,7 +40,7 @@ def make_bundle(
     """
     preprocess = preprocess or COLOURS
     card = Card(
-        name="colours",
+        name=name,
         behaviors=BEHAVIORS,
         preprocess=preprocess,
         short_side_px=48,

@@ -94,7 +94,10 @@ class Receiver:
 
 @dataclass
 class RunningSite:
-    """`jikimi serve` on a folder. Stopped by `with`; `stop` and `kill` may be called before."""
+    """`jikimi serve` on a folder. Stopped by `with`; `stop` and `kill` may be called before.
+
+    `chosen`: no bundle in jikimi.toml, but the one that the store says.
+    """
 
     folder: Path
     cameras: Mapping[str, str]
@@ -102,6 +105,7 @@ class RunningSite:
     more: str = ""
     camera_more: str = ""
     bundle: Path | None = None
+    chosen: bool = False
     url: str | None = None
     evidence: str = ""
     threads: int = 1
@@ -113,10 +117,9 @@ class RunningSite:
         return self.folder / "data"
 
     def write(self) -> Path:
-        bundle = self.bundle or make_bundle(self.folder / "colours.jikimi")
         lines = [
             '[site]\nname = "시험 공장"\ndata = "data"',
-            f"[model]\nbundle = {json.dumps(str(bundle))}\nthreads = {self.threads}",
+            f"[model]\n{self._bundle()}threads = {self.threads}",
             f"[evidence]\npre_roll_s = 3\npost_roll_s = 1\n{self.evidence}",
             "[health]\noffline_s = 3",
             "[serve]\nport = 0",
@@ -133,6 +136,11 @@ class RunningSite:
         path = self.folder / "jikimi.toml"
         path.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
         return path
+
+    def _bundle(self) -> str:
+        if self.chosen:
+            return ""
+        return f"bundle = {json.dumps(str(self.bundle or make_bundle(self.folder / 'colours.jikimi')))}\n"
 
     def start(self) -> Self:
         config = self.write()

@@ -7,15 +7,18 @@ from typing import Any
 from jikimi.settings import CameraSettings
 from jikimi.store import (
     AuditRecord,
+    BothRecord,
     CoverageRecord,
     EvidenceRecord,
     FaultRecord,
     IncidentRecord,
+    ModelRecord,
     Notice,
     ReportEvidence,
     ReportRecord,
     ScoreCountRecord,
     SessionRecord,
+    ShadowRecord,
     Store,
     TokenRecord,
     UserRecord,
@@ -95,6 +98,10 @@ def fill(store: Store) -> None:
     store.add_user(user())
     store.add_user(user("이", role="viewer", cameras=("press-3", "프레스 2"), language="ko"))
     store.begin_session(session(), password_hash="hash of kim")
+    store.add_model(ModelRecord("ab" * 32, "모델", f"{'ab' * 32}.jikimi", 2**33, NOON, "kim"))
+    store.challenge("ab" * 32, at=NOON)
+    store.open_shadow(ShadowRecord("s1", "ab" * 32, "press-3", "jam", NOON, 0.9, zone="belt"))
+    store.add_both([BothRecord("ab" * 32, "press-3", NOON, 3000.5)])
     store.add_token(TokenRecord("board", "cd" * 32, "operator", NOON, "kim", cameras=("press-3",)))
     store.add_report(report())
     store.report_cut("r1", at=later(70), files=[report_film()], problem="of 5 s there is footage of 3 s")

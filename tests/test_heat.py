@@ -228,7 +228,7 @@ def test_what_is_not_known_any_more_is_told(
 
 
 def test_bundle_is_loaded_when_it_is_needed(tmp_path: Path, path: Path, film: Path) -> None:
-    late = Explainer(tmp_path / "late.jikimi")
+    late = Explainer(lambda: tmp_path / "late.jikimi")
     with pytest.raises(BundleError):
         late.explain(Scene(film, 3.0, "fall-down"))
     late.bundle.write_bytes(path.read_bytes())

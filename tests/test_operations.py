@@ -28,6 +28,7 @@ from jikimi.serve import (
     live_routes,
     logins,
     me,
+    models,
     overview,
     probes,
     reports,
@@ -49,7 +50,7 @@ PAGES = [DOCS / "operations.md", DOCS / "operations.ko.md"]
 FAULTS = [
     *get_args(HealthKind),
     *("inference", "overload", "not-recording"),
-    *("process", "settings", "detector", "self-test", "store"),
+    *("process", "settings", "detector", "self-test", "store", "model", "challenger"),
     *("site", "evidence", "disk-full", "disk-low", "undelivered"),
 ]
 
@@ -221,12 +222,12 @@ def test_every_metric_is_listed_and_no_other(page: str) -> None:
 def test_every_route_is_listed(page: str) -> None:
     parts = (
         *(incidents, evidence, heat, reports, feedback, cameras, overview, live_routes),
-        *(site, me, users, tokens, logins, probes),
+        *(site, me, users, tokens, models, logins, probes),
     )
     for router in (*(part.router for part in parts), live_routes.sockets):
         for route in router.routes:
             assert isinstance(route, APIRoute | APIWebSocketRoute)
-            ending = re.sub("^/(incidents|reports|cameras|users|me|api/session)(?=/)", "", route.path)
+            ending = re.sub("^/(incidents|reports|cameras|users|me|models|api/session)(?=/)", "", route.path)
             assert ending in page, route.path
 
 

@@ -9,8 +9,11 @@ from urllib.parse import quote
 import pytest
 from fastapi import APIRouter
 
+from bundles import make_bundle
+from jikimi.serve import models
+from jikimi.store import ModelRecord
 from live_cameras import ShownCamera
-from test_serve_plant import ROLES, USERS, Plant, open_plant
+from test_serve_plant import NOON, ROLES, USERS, Plant, open_plant
 
 PROBES = {"/healthz", "/metrics"}  # on purpose: probes have no tokens
 # On purpose: what is asked before anybody is known.
@@ -18,6 +21,8 @@ DOORS = {"/api/session", "/api/session/login", "/api/session/setup"}
 OPEN = PROBES | DOORS
 # About the whole site, and so not for admins of some cameras.
 WHOLE = ("/api/v1/audit", "/api/v1/users", "/api/v1/tokens")
+# What changes models is about the whole site, too; everybody sees which there are.
+MODELS = "/api/v1/models"
 # About a user alone: a token has no password, no language and no session.
 OWN = {"/api/v1/me/password", "/api/v1/me/language", "/api/v1/me/session", "/api/v1/me/sessions"}
 RANK = {"viewer": 0, "limited": 0, "operator": 1, "admin": 2, "limited-admin": 2}
@@ -39,13 +44,47 @@ BODIES: dict[tuple[str, str], Any] = {
     ("put", "/api/v1/users/{name}/password"): {"password": "another good one"},
     ("post", "/api/v1/tokens"): {"name": "new"},
 }
+# A model that was added, and the one that watches.
+KEPT, CHAMPION = "a" * 64, "c" * 64
 
 
 @pytest.fixture
 def plant(tmp_path: Path) -> Iterator[Plant]:
     with open_plant(tmp_path) as opened, ShownCamera(tmp_path, "press-3"):
         opened.report("i2", "프레스 2")  # numbered as the incident of that camera
+        for sha256, name in ((KEPT, "kept"), (CHAMPION, "champion")):
+            add_model(opened, tmp_path, sha256, name)
+        opened.store.promote(CHAMPION, at=NOON)
         yield opened
+
+
+def add_model(plant: Plant, folder: Path, sha256: str, name: str) -> None:
+    """A model whose file is taken for whole, whatever its hash."""
+    (folder / "models").mkdir(exist_ok=True)
+    made = make_bundle(folder / "models" / f"{sha256}.jikimi", name=name)
+    plant.store.add_model(ModelRecord(sha256, name, made.name, made.stat().st_size, NOON, "boss"))
+
+
+@pytest.fixture(autouse=True)
+def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "hash_of", lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """One to add."""
+    return make_bundle(tmp_path_factory.mktemp("bundle") / "x.jikimi", name="new").read_bytes()
+
+
+def sent(method: str, path: str, bodies: dict[tuple[str, str], Any]) -> dict[str, Any]:
+    """What a route is sent: JSON, or a file."""
+    body = bodies.get((method, path))
+    return {"content": body} if isinstance(body, bytes) else {"json": body}
+
+
+def is_whole(method: str, path: str) -> bool:
+    """Whether it is about the whole site."""
+    return path.startswith(WHOLE) or (path.startswith(MODELS) and method != "get")
 
 
 def operations(plant: Plant) -> list[tuple[str, str, Any]]:
@@ -64,7 +103,8 @@ def fill_in(path: str, *, name: str = "press-3", uid: str = "i1") -> str:
     if name == "press-3":
         others = {"/targets/": "hook", "/users/": "boss", "/tokens/": "board"}
         name = next((other for part, other in others.items() if part in path), name)
-    return path.replace("{name}", quote(name)).replace("{uid}", uid).replace("{number}", "0")
+    path = path.replace("{name}", quote(name)).replace("{uid}", uid).replace("{number}", "0")
+    return path.replace("{sha256}", KEPT)
 
 
 def undeclared(plant: Plant) -> list[str]:
@@ -116,11 +156,12 @@ def in_order(plant: Plant) -> list[tuple[str, str, Any]]:
 
 
 @pytest.mark.parametrize("asker", [*ROLES, "root", "hand", "eye", "one-eye"])
-def test_every_route_lets_in_its_role_and_no_lesser_one(plant: Plant, asker: str) -> None:
+def test_every_route_lets_in_its_role_and_no_lesser_one(plant: Plant, asker: str, bundle: bytes) -> None:
     role, ask = ways(plant, asker)
     plant.report("i1", by=asker)
     bodies = BODIES | {
-        ("put", "/api/v1/me/password"): {"old": f"password-{asker}", "new": f"password-{asker}"}
+        ("put", "/api/v1/me/password"): {"old": f"password-{asker}", "new": f"password-{asker}"},
+        ("post", MODELS): bundle,
     }
     checked = 0
     for method, path, what in in_order(plant):
@@ -128,9 +169,11 @@ def test_every_route_lets_in_its_role_and_no_lesser_one(plant: Plant, asker: str
             continue
         if asker in USERS and (method, path) in LAST:
             role, ask = ways(plant, asker)
-        answer = ask(method.upper(), fill_in(path), json=bodies.get((method, path)))
+        if (method, path) == ("delete", f"{MODELS}/{{sha256}}/challenge"):
+            plant.store.challenge(KEPT, at=NOON)
+        answer = ask(method.upper(), fill_in(path), **sent(method, path, bodies))
         enough = RANK[role] >= RANK[declared(what) or ""]
-        enough = enough and not (path.startswith(WHOLE) and role == "limited-admin")
+        enough = enough and not (is_whole(method, path) and role == "limited-admin")
         expected: tuple[int, ...] = (200, 201, 204) if enough else (403,)
         if path in OWN and asker in ROLES:
             expected = (409, 422)
@@ -166,7 +209,7 @@ def test_every_unsafe_route_asks_a_session_for_its_csrf_token(plant: Plant) -> N
 @pytest.mark.parametrize("role", ["limited", "limited-admin"])
 def test_callers_of_some_cameras_find_no_other_one(plant: Plant, role: str) -> None:
     for method, path, what in operations(plant):
-        others = ("/targets/", "/users/", "/tokens/")
+        others = ("/targets/", "/users/", "/tokens/", "/models/")
         if "{" not in path or any(part in path for part in others) or RANK[role] < RANK[declared(what) or ""]:
             continue
         for name in ("프레스 2", "gate", "none"):

@@ -82,8 +82,10 @@ def asked(draw: st.DrawFn, document: dict[str, Any]) -> tuple[str, str, dict[str
             query.append(f"{one['name']}={quote(text, safe='')[:4000]}")
     more: dict[str, Any] = {}
     if body := operation.get("requestBody"):
-        schema = body["content"]["application/json"]["schema"]
-        more["json"] = draw(values(schema, parts))
+        if "application/json" in body["content"]:
+            more["json"] = draw(values(body["content"]["application/json"]["schema"], parts))
+        else:
+            more["content"] = draw(st.binary(max_size=100))
     return method.upper(), path + ("?" + "&".join(query) if query else ""), more
 
 

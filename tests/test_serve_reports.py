@@ -19,7 +19,7 @@ BEHAVIORS = (
 
 @pytest.fixture
 def plant(tmp_path: Path) -> Iterator[Plant]:
-    with open_plant(tmp_path, behaviors=BEHAVIORS) as opened:
+    with open_plant(tmp_path, behaviors=lambda: BEHAVIORS) as opened:
         yield opened
 
 

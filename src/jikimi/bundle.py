@@ -96,10 +96,18 @@ class Card(BaseModel):
 class Bundle:
     """A loaded bundle: its card and two ONNX Runtime sessions."""
 
-    def __init__(self, card: Card, encoder: bytes, head: bytes, *, threads: int = 0) -> None:
+    def __init__(
+        self,
+        card: Card,
+        encoder: bytes,
+        head: bytes,
+        *,
+        threads: int = 0,
+        providers: Sequence[str] | None = None,
+    ) -> None:
         self.card = card
-        self._encoder = _session(encoder, ENCODER, threads=threads)
-        self._head = _session(head, HEAD, threads=threads)
+        self._encoder = _session(encoder, ENCODER, threads=threads, providers=providers)
+        self._head = _session(head, HEAD, threads=threads, providers=providers)
 
     def encode(self, pictures_NCHW: Floats) -> Floats:
         """Preprocessed pictures, float32 (N, depth, H, W) → features, float32 (N, D)."""
@@ -110,14 +118,17 @@ class Bundle:
         return _run(self._head, windows_NTD)
 
 
-def _session(model: bytes, member: str, *, threads: int) -> ort.InferenceSession:
+def _session(
+    model: bytes, member: str, *, threads: int, providers: Sequence[str] | None
+) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads  # 0: as many as there are cores
     options.log_severity_level = 3
     # Spinning threads eat the cores that decoding needs (docs/benchmarks.md, "watch").
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(model, options, providers=ort.get_available_providers())
+        chosen = list(providers) if providers is not None else ort.get_available_providers()
+        return ort.InferenceSession(model, options, providers=chosen)
     except Exception as error:  # ONNX Runtime raises its own bare kinds
         raise BundleError(f"{member} cannot be run by ONNX Runtime: {_one_line(error)}") from error
 
@@ -127,8 +138,10 @@ def _run(session: ort.InferenceSession, batch: Floats) -> Floats:
     return np.asarray(output, dtype=np.float32)
 
 
-def load_bundle(path: Path | str, *, threads: int = 0) -> Bundle:
+def load_bundle(path: Path | str, *, threads: int = 0, providers: Sequence[str] | None = None) -> Bundle:
     """Open a bundle and check that it is whole. `threads` 0 lets ONNX Runtime use every core.
+
+    `providers` are ONNX Runtime's, by default all that this machine has.
 
     Raises:
         BundleError: not a bundle, damaged, from another format, or its parts do not fit together.
@@ -142,17 +155,17 @@ def load_bundle(path: Path | str, *, threads: int = 0) -> Bundle:
             raise BundleError(
                 f"bundle {path}: {member} does not match the hash in its card; copy or export it again"
             )
-    bundle = Bundle(card, members[ENCODER], members[HEAD], threads=threads)
+    bundle = Bundle(card, members[ENCODER], members[HEAD], threads=threads, providers=providers)
     _check_fit(bundle, where=path)
     return bundle
 
 
 def read_card(path: Path) -> Card:
     """Read only the card of a bundle. Raises BundleError as `load_bundle` does."""
-    return _parse_card(_read_members(path)[CARD], where=path)
+    return _parse_card(_read_members(path, (CARD,))[CARD], where=path)
 
 
-def _read_members(path: Path) -> dict[str, bytes]:
+def _read_members(path: Path, wanted: Sequence[str] = (CARD, ENCODER, HEAD)) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
@@ -162,7 +175,7 @@ def _read_members(path: Path) -> dict[str, bytes]:
             for name in (CARD, ENCODER, HEAD):
                 if archive.getinfo(name).file_size > MAX_MEMBER_BYTES:
                     raise BundleError(f"bundle {path}: {name} is over {MAX_MEMBER_BYTES >> 20} MiB")
-            return {name: archive.read(name) for name in (CARD, ENCODER, HEAD)}
+            return {name: archive.read(name) for name in wanted}
     except OSError as error:
         raise BundleError(f"bundle {path}: {error.strerror or error}") from error
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError) as error:

@@ -16,7 +16,7 @@ from jikimi.alert.message import Plant
 from jikimi.alert.web import WebCaller
 from jikimi.bundle import Card
 from jikimi.errors import JikimiError, SettingsError
-from jikimi.running import alone, bundle_path, open_site_store, run_folder
+from jikimi.running import alone, open_site_store, run_folder, usable_champion
 from jikimi.settings import CameraSettings, Settings
 from jikimi.tls import check_tls
 from jikimi.watch.analysis import camera_rule
@@ -42,9 +42,7 @@ def check_site(settings: Settings, *, serving: bool, file: Path | None = None) -
 def _lines(settings: Settings, *, serving: bool) -> Iterator[str]:
     check_folders(settings)
     with alone(run_folder(settings), "site"):
-        with _about("[model] bundle: " if settings.model.bundle is not None else ""):
-            card = check_bundle(bundle_path(settings), threads=settings.model.threads)
-        following = _wanted(settings)
+        following, card = _opened(settings)
         for wanted in following.wanted.values():
             check_camera(wanted.settings, card)
         check_targets(settings, card)
@@ -142,15 +140,20 @@ def check_port(host: str, port: int) -> None:
         raise SettingsError(f"[serve] {words}") from error
 
 
-def _wanted(settings: Settings) -> Following:
+def _opened(settings: Settings) -> tuple[Following, Card]:
+    """What the store says: which cameras are wanted, and the model that watches."""
     with _about("" if settings.store.url is None else "[store] url: "):
         store = open_site_store(settings)
     try:
+        with _about("[model] bundle: " if settings.model.bundle is not None else ""):
+            _, card = usable_champion(
+                settings, store, lambda path: check_bundle(path, threads=settings.model.threads)
+            )
         following = Following(store, settings.cameras)
         following.look()
     finally:
         store.close()
-    return following
+    return following, card
 
 
 def _unready(settings: Settings, cameras: list[CameraSettings]) -> Iterator[str]:

@@ -54,7 +54,7 @@ def add(
     from datetime import UTC, datetime
 
     from jikimi.bundle import read_card
-    from jikimi.running import bundle_path
+    from jikimi.champion import champion_of
     from jikimi.settings_file import load_settings
     from jikimi.watch.analysis import camera_rule
 
@@ -68,8 +68,8 @@ def add(
         "behaviors": split_names(behaviors),
     }
     camera = _checked(values)
-    camera_rule(read_card(bundle_path(settings)), camera)
     with opened_store(settings) as store:
+        camera_rule(read_card(champion_of(settings, store).path), camera)
         _refuse_known(settings, [stored.settings.name for stored in store.cameras()], name)
         _test_or_check(camera, test=not no_test)
         store.put_camera(camera, at=datetime.now(UTC))

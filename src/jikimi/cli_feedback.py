@@ -36,15 +36,14 @@ def export(
     import os
 
     from jikimi.bundle import read_card
+    from jikimi.champion import champion_of
     from jikimi.feedback import choose
     from jikimi.feedback import export as write
-    from jikimi.running import bundle_path
     from jikimi.settings_file import load_settings
 
     settings = load_settings(config)
     zone = settings.zone()
     first, last = _moment("--since", since, zone), _moment("--until", until, zone)
-    behaviors = read_card(bundle_path(settings)).behaviors
     folder = Path(os.path.abspath(out))  # noqa: PTH100  resolve() would follow a link
     about = {
         "site": settings.site.name,
@@ -53,6 +52,7 @@ def export(
         "cameras": sorted(camera) if camera else None,
     }
     with opened_store(settings) as store:
+        behaviors = read_card(champion_of(settings, store).path).behaviors
         choice = choose(store, behaviors, camera=camera or None, since=first, until=last)
         done = write(
             choice, evidence=settings.evidence_folder, out=folder, zone=zone, about=about, force=force

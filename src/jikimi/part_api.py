@@ -8,9 +8,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from jikimi.alert.trying import try_target
-from jikimi.bundle import Card, read_card
+from jikimi.champion import champion_of
 from jikimi.checking import check_camera
-from jikimi.running import Latencies, bundle_path, open_site_store, plant_of, run_folder, told_to_end
+from jikimi.quarantine import examine
+from jikimi.running import ChampionsCard, Latencies, open_site_store, plant_of, run_folder, told_to_end
 from jikimi.serve import Backend, create_app, serve_app
 from jikimi.serve.backend import Heat, Sight
 from jikimi.settings import Settings
@@ -28,7 +29,7 @@ _GIVES_WAY = 5
 def run_api(pipe: Connection, settings: Settings) -> None:
     """The part that serves. It gives way to those that watch and deliver: who looks on slows nobody down."""
     os.nice(_GIVES_WAY)  # before any thread is started: they inherit it
-    folder, card = run_folder(settings), read_card(bundle_path(settings))
+    folder = run_folder(settings)
     store = open_site_store(settings)
     ended = threading.Event()
 
@@ -40,7 +41,7 @@ def run_api(pipe: Connection, settings: Settings) -> None:
 
     try:
         serve_app(
-            create_app(_backend(settings, store, folder, card)),
+            create_app(_backend(settings, store, folder, ChampionsCard(settings, store))),
             host=settings.serve.host,
             port=settings.serve.port,
             should_stop=should_stop,
@@ -54,19 +55,22 @@ def run_api(pipe: Connection, settings: Settings) -> None:
         store.close()
 
 
-def _backend(settings: Settings, store: Store, folder: Path, card: Card) -> Backend:
-    plant = plant_of(settings, card)
+def _backend(settings: Settings, store: Store, folder: Path, card: ChampionsCard) -> Backend:
     return Backend(
         settings=settings,
         store=store,
         status_file=folder / "status.json",
-        check_camera=lambda camera: check_camera(camera, card),
-        try_target=lambda target: try_target(target, language=settings.site.language, plant=plant),
+        check_camera=lambda camera: check_camera(camera, card()),
+        try_target=lambda target: try_target(
+            target, language=settings.site.language, plant=plant_of(settings, card())
+        ),
         try_camera=lambda camera: try_camera(camera).as_json(),
-        explain=partial(_explain, Explainer(bundle_path(settings))),
+        explain=partial(_explain, Explainer(lambda: champion_of(settings, store).path)),
         deliveries=Latencies(folder / "deliveries.json"),
-        behaviors=card.behaviors,
-        theta_on=card.rule.theta_on,
+        behaviors=lambda: card().behaviors,
+        theta_on=lambda: card().rule.theta_on,
+        check_bundle=examine,
+        check_rule=lambda card, camera: check_camera(camera, card),
     )
 
 

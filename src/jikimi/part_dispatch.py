@@ -16,12 +16,11 @@ from jikimi.alert.escalation import Escalation
 from jikimi.alert.home import Standing
 from jikimi.alert.notices import fault_targets, notices_for_fault
 from jikimi.alert.pulse import Pulse
-from jikimi.bundle import Card, read_card
 from jikimi.running import (
     FRESH_S,
+    ChampionsCard,
     Latencies,
     alone,
-    bundle_path,
     open_site_store,
     plant_of,
     run_folder,
@@ -42,11 +41,11 @@ _BLIND_S = 15.0
 
 def run_dispatch(pipe: Connection, settings: Settings) -> None:
     """The part that delivers alerts, escalates and gives the sign of life."""
-    folder, card = run_folder(settings), read_card(bundle_path(settings))
+    folder = run_folder(settings)
     with alone(folder, "dispatch"):
         store = open_site_store(settings)
         try:
-            _Dispatch(settings, store, folder, card).run(pipe)
+            _Dispatch(settings, store, folder, ChampionsCard(settings, store)).run(pipe)
         finally:
             store.close()
 
@@ -54,9 +53,10 @@ def run_dispatch(pipe: Connection, settings: Settings) -> None:
 class _Dispatch:
     """The dispatcher with what it stands on."""
 
-    def __init__(self, settings: Settings, store: Store, folder: Path, card: Card) -> None:
+    def __init__(self, settings: Settings, store: Store, folder: Path, card: ChampionsCard) -> None:
         self._settings, self._store, self._folder = settings, store, folder
-        self._plant = plant_of(settings, card)
+        self._card, self._plant = card, plant_of(settings, card())
+        self._outdated = False
         self._latency: dict[str, Histogram] = {}
         self._latencies = Latencies(folder / "deliveries.json")
         self._lock = threading.Lock()
@@ -90,7 +90,7 @@ class _Dispatch:
             if pulse is not None:
                 pulse.start()
             threading.Thread(target=self._tend, name="escalation", daemon=True).start()
-            while not told_to_end(pipe):
+            while not told_to_end(pipe) and not self._outdated:
                 self._wait(bell)
                 send(pipe, Beat())
         self._ended.set()
@@ -106,6 +106,8 @@ class _Dispatch:
                 if self._escalation.step():
                     self._dispatcher.knock()
                 self._judge_site()
+                # Another model may know other behaviours, and targets learn of them at the start.
+                self._outdated = self._card().behaviors != self._plant.behaviors
             except Exception as error:  # noqa: BLE001 - the thread's outer edge: logged, and it goes on
                 log.error("escalation stumbled: %s; it goes on", error)
 

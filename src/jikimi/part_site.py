@@ -8,10 +8,11 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.reduction import recv_handle
 from pathlib import Path
 
-from jikimi.bundle import read_card
+from jikimi.bundle import Card, read_card
 from jikimi.picture_wire import PATTERN
-from jikimi.running import alone, bundle_path, open_site_store, run_folder
+from jikimi.running import alone, open_site_store, run_folder, usable_champion
 from jikimi.settings import Settings
+from jikimi.watch.analysis import camera_rule
 from jikimi.watch.child import fork_server
 from jikimi.watch.site import Site
 
@@ -36,19 +37,27 @@ def _fork_server() -> ForkServerContext:
     return fork_server("jikimi.watch.camera_process", "jikimi.watch.detecting")
 
 
+def _fitting(bundle: Path, settings: Settings) -> Card:
+    """The card of a bundle that knows what the cameras of jikimi.toml are to raise. Raises JikimiError."""
+    card = read_card(bundle)
+    for camera in settings.cameras:
+        camera_rule(card, camera)
+    return card
+
+
 def run_site(pipe: Connection, settings: Settings) -> None:
     """The part that watches."""
     context = _fork_server()
     forkserver.ensure_running()  # it loads while the store is opened
     folder = run_folder(settings)
-    bundle = bundle_path(settings)
     with alone(folder, "site"):
         for left in folder.glob(PATTERN):  # of cameras that may be watched no more
             left.unlink(missing_ok=True)
         store = open_site_store(settings)
         try:
             knocker = Knocker(folder / "dispatch.sock")
-            Site(settings, store, bundle, read_card(bundle), context, folder, knocker.knock).run(pipe)
+            champion, card = usable_champion(settings, store, lambda path: _fitting(path, settings))
+            Site(settings, store, champion, card, context, folder, knocker.knock).run(pipe)
         finally:
             store.close()
 

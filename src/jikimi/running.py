@@ -9,16 +9,19 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Lock
 
 from pydantic import TypeAdapter, ValidationError
 
 from jikimi.alert.message import Plant
-from jikimi.bundle import Card
-from jikimi.errors import SettingsError
+from jikimi.bundle import Card, read_card
+from jikimi.champion import Champion, champion_of, check_whole, roll_back
+from jikimi.errors import BundleError, JikimiError, SettingsError, StoreError
 from jikimi.picture_wire import picture_socket
 from jikimi.settings import Settings
 from jikimi.settings_file import secret_key
@@ -34,6 +37,9 @@ _SOCKET_PATH = 107 - len(f"/.{picture_socket(Path(), '').name}")
 
 # The status is written twice a second; older than this, the site has hung or died.
 FRESH_S = 3.0
+
+# How soon the parts that deliver and serve notice that another model watches.
+_LOOK_EVERY_S = 1.0
 
 
 def run_folder(settings: Settings) -> Path:
@@ -71,9 +77,63 @@ def alone(folder: Path, what: str) -> Iterator[None]:
         yield
 
 
-def bundle_path(settings: Settings) -> Path:
-    """The bundle that watches."""
-    return settings.model.bundle or shipped_model()
+def usable_champion(settings: Settings, store: Store, check: Callable[[Path], Card]) -> tuple[Champion, Card]:
+    """The bundle that watches, with its card. One of the store's that cannot is rolled back, until one can.
+
+    `check` looks at a bundle more closely → its card; what it raises is a bundle that cannot watch.
+
+    Raises:
+        JikimiError: a bundle that cannot watch, and nothing to roll back to. StoreError.
+    """
+    while True:
+        champion = champion_of(settings, store)
+        try:
+            check_whole(champion)
+            return champion, check(champion.path)
+        except StoreError:
+            raise
+        except JikimiError as error:
+            if champion.model is None:
+                raise
+            roll_back(store, champion.model, str(error))
+
+
+class ChampionsCard:
+    """The card of the bundle that watches, followed while another is promoted. Thread-safe."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings, self._store = settings, store
+        self._lock = Lock()
+        self._path: Path | None = None
+        self._card = self._first()
+        self._look_at_s = time.monotonic() + _LOOK_EVERY_S
+
+    def __call__(self) -> Card:
+        """The card now; where it cannot be read, the last one that could."""
+        with self._lock:
+            if time.monotonic() >= self._look_at_s:
+                self._look_at_s = time.monotonic() + _LOOK_EVERY_S
+                self._look()
+            return self._card
+
+    def _first(self) -> Card:
+        champion = champion_of(self._settings, self._store)
+        try:
+            self._path, card = champion.path, read_card(champion.path)
+        except BundleError as error:
+            if champion.model is None:
+                raise
+            log.warning("%s; the part that watches rolls it back", error)
+            self._path, card = None, read_card(shipped_model())
+        return card
+
+    def _look(self) -> None:
+        try:
+            path = champion_of(self._settings, self._store).path
+            if path != self._path:
+                self._card, self._path = read_card(path), path
+        except JikimiError as error:
+            log.warning("%s; the model is taken to be %r", error, self._card.name)
 
 
 def open_site_store(settings: Settings) -> Store:

@@ -159,7 +159,7 @@ class SiteSection(_Section):
 
 
 class ModelSection(_Section):
-    """What watches. No bundle: the one that Jikimi carries. `threads` 0: every core."""
+    """What watches. No bundle: the one that was promoted, or that Jikimi carries. `threads` 0: every core."""
 
     bundle: Path | None = None
     threads: Annotated[int, Field(ge=0, le=256)] = 0
@@ -338,6 +338,11 @@ class Settings(_Section):
     def replay_folder(self) -> Path:
         """Where everything that cameras send is kept for a while."""
         return self.site.data / "replay"
+
+    @property
+    def models_folder(self) -> Path:
+        """Where bundles lie that were added while the site ran."""
+        return self.site.data / "models"
 
     def zone(self) -> ZoneInfo | None:
         """The plant's time zone; None is the machine's."""

@@ -58,7 +58,10 @@ class Histogram(_Values):
 
 
 class CameraStatus(_Values):
-    """One camera now. Counters count since the site started; ages are None before the first picture."""
+    """One camera now. Counters count since the site started; ages are None before the first picture.
+
+    `both_s` are those of the seconds seen in which a challenger watched, too.
+    """
 
     name: str
     state: CameraState = "connecting"
@@ -84,18 +87,25 @@ class CameraStatus(_Values):
     clock_jumps: int = 0
     seen_s: float = 0.0
     due_s: float = 0.0
+    both_s: float = 0.0
     memory_bytes: int = 0
     stages: dict[str, Histogram] = {}
 
 
 class SiteStatus(_Values):
-    """The whole site at `at`. `watching` is whether every camera that is due has been decided on lately."""
+    """The whole site at `at`. `watching` is whether every camera that is due has been decided on lately.
+
+    `model_sha256` is of the bundle that watches, `challenger` the name of the model that runs beside it.
+    """
 
     at: datetime
     started_at: datetime
     name: str = ""
     version: str = ""
     model: str = ""
+    model_sha256: str = ""
+    challenger: str = ""
+    challenger_running: bool = False
     detector: str = "starting"
     watching: bool = False
     cameras: list[CameraStatus] = []

@@ -46,7 +46,7 @@ def _site(settings: Settings) -> tuple[list[Finding], list[CameraSettings]]:
     key, stored = look_at_key(settings, readable=readable)
     fixed = {camera.name for camera in settings.cameras}
     cameras = [*settings.cameras, *(camera for camera in stored if camera.name not in fixed)]
-    model, card = look_at_model(settings, sum(camera.enabled for camera in cameras))
+    model, card = look_at_model(settings, sum(camera.enabled for camera in cameras), readable=readable)
     tried = start_cameras(cameras, card)  # after the model was timed: decoding would disturb that
     twice = [_twice(camera) for camera in stored if camera.name in fixed]
     findings = [

@@ -11,10 +11,11 @@ from sqlalchemy import inspect
 
 from jikimi import selftest
 from jikimi.bundle import Bundle, Card, load_bundle
+from jikimi.champion import Champion, champion_of, check_whole
 from jikimi.checking import check_port
 from jikimi.doctor.finding import Finding, Level, problem
 from jikimi.errors import JikimiError
-from jikimi.running import FRESH_S, bundle_path, run_folder
+from jikimi.running import FRESH_S, run_folder
 from jikimi.settings import CameraSettings, Settings
 from jikimi.settings_file import secret_key
 from jikimi.status import SiteStatus, read_status
@@ -32,13 +33,16 @@ _ROUNDS = 15
 _RENEW_DAYS = 21
 
 
-def look_at_model(settings: Settings, cameras: int) -> tuple[Finding, Card | None]:
-    """Load the bundle, test it, and time it on one picture."""
+def look_at_model(settings: Settings, cameras: int, *, readable: bool = False) -> tuple[Finding, Card | None]:
+    """Load the bundle that watches, test it, and time it on one picture."""
     try:
-        bundle = load_bundle(bundle_path(settings), threads=settings.model.threads)
+        champion = _champion(settings, readable=readable)
+        check_whole(champion)
+        bundle = load_bundle(champion.path, threads=settings.model.threads)
         selftest.check(bundle)
     except JikimiError as error:
-        return problem("model", error, cure="set [model] bundle to one that is whole"), None
+        cure = "promote another, or roll back" if readable else "set [model] bundle to one that is whole"
+        return problem("model", error, cure=cure), None
     card, frame_ms = bundle.card, _frame_ms(bundle)
     tested = "self-test passed" if card.known_answer else "runs, though it is too old for a self-test"
     found = f"{card.name}, {tested}, {frame_ms:.1f} ms a picture at {card.rate_hz:g} Hz"
@@ -47,6 +51,14 @@ def look_at_model(settings: Settings, cameras: int) -> tuple[Finding, Card | Non
         cure = f"{cameras} cameras keep it busy {share:.0%} of the time: fewer cameras, or a lighter model"
         return Finding("model", "warning", found, cure), card
     return Finding("model", "ok", found), card
+
+
+def _champion(settings: Settings, *, readable: bool) -> Champion:
+    """Raises JikimiError."""
+    if not readable or settings.model.bundle is not None:
+        return champion_of(settings, None)
+    with open_store(settings.store_url) as store:
+        return champion_of(settings, store)
 
 
 def _frame_ms(bundle: Bundle) -> float:

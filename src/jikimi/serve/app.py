@@ -14,6 +14,7 @@ from jikimi.serve import (
     live_routes,
     logins,
     me,
+    models,
     overview,
     probes,
     reports,
@@ -29,6 +30,7 @@ from jikimi.serve.evidence import Views
 from jikimi.serve.heat import Heats
 from jikimi.serve.limits import BodyLimit, Tries
 from jikimi.serve.live import Live
+from jikimi.serve.uploads import Uploads
 
 # FastAPI's page of documentation loads its scripts from elsewhere; it is left out, the document is not.
 _DOCUMENT = "/api/openapi.json"
@@ -41,6 +43,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         "description": "The role is too little, or a session's request lacks its CSRF token",
     },
     404: {"model": Problem, "description": "There is none, or none for this caller"},
+    408: {"model": Problem, "description": "What was sent did not come in time"},
     409: {
         "model": Problem,
         "description": "What there is stands against it: it is set in jikimi.toml, or the last admin",
@@ -70,6 +73,8 @@ def create_app(backend: Backend) -> FastAPI:
     app.state.heats = Heats()
     app.state.desk = Desk(backend.store, backend.passwords)
     app.state.live = Live(backend)
+    free_bytes = int(backend.settings.evidence.min_free_gb * 1e9)
+    app.state.uploads = Uploads(backend.settings.models_folder, free_bytes)
     for part in (
         incidents,
         evidence,
@@ -83,6 +88,7 @@ def create_app(backend: Backend) -> FastAPI:
         me,
         users,
         tokens,
+        models,
     ):
         app.include_router(part.router, prefix=GUARDED, responses=_PROBLEMS)
     app.include_router(live_routes.sockets, prefix=GUARDED)

@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi import Request
 
 from jikimi.behaviors import BEHAVIORS, Behavior
+from jikimi.bundle import Card
 from jikimi.errors import NotFoundError
 from jikimi.passwords import Passwords
 from jikimi.serve.access import Caller
@@ -51,8 +52,9 @@ class Backend:
 
     `check_camera` refuses settings that the model cannot serve (SettingsError). `try_camera` opens a camera →
     what it sends; `try_target` sends a test → seconds; `explain` makes a heat map. All three may take seconds
-    and raise any JikimiError.
-    `deliveries` are latencies by target, `behaviors` and thresholds `theta_on` those of the model.
+    and raise any JikimiError. `check_bundle` opens and tests one of somebody else (BundleError; seconds),
+    `check_rule` refuses a camera that a model cannot serve (SettingsError).
+    `deliveries` are latencies by target, `behaviors` and thresholds `theta_on` the watching model's.
     `allow_loopback` lets cameras be on this machine. `passwords` hash.
     """
 
@@ -63,8 +65,10 @@ class Backend:
     try_target: Callable[[Target], float]
     try_camera: Callable[[CameraSettings], Mapping[str, object]]
     deliveries: Mapping[str, Histogram] = field(default_factory=dict)
-    theta_on: Mapping[str, float] = field(default_factory=dict)
-    behaviors: tuple[Behavior, ...] = BEHAVIORS
+    theta_on: Callable[[], Mapping[str, float]] = dict
+    behaviors: Callable[[], tuple[Behavior, ...]] = lambda: BEHAVIORS
+    check_bundle: Callable[[Path], None] = lambda _path: None
+    check_rule: Callable[[Card, CameraSettings], None] = lambda _card, _camera: None
     allow_loopback: bool = False
     resolve: Resolve = look_up
     passwords: Passwords = field(default_factory=Passwords)

@@ -107,7 +107,7 @@ def show_scores(
         until=until,
         bins=SCORE_BINS,
         counts=backend.store.score_counts(name, since=since, until=until),
-        theta_on={key: camera.theta_on.get(key, theta) for key, theta in backend.theta_on.items()},
+        theta_on={key: camera.theta_on.get(key, theta) for key, theta in backend.theta_on().items()},
     )
 
 

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jikimi.errors import ConflictError, JikimiError, NotFoundError, SettingsError, StoreError
+from jikimi.errors import BundleError, ConflictError, JikimiError, NotFoundError, SettingsError, StoreError
 from jikimi.serve.shown import veiled
 
 log = logging.getLogger(__name__)
@@ -101,6 +101,8 @@ async def _ours(_request: Request, error: Exception) -> JSONResponse:
         status = 503
     elif isinstance(error, SettingsError):
         status = 422
+    elif isinstance(error, BundleError):  # of a file of this site; what is sent is answered 422
+        status = 409
     return problem(status, str(error), _RETRY if status == 503 else None)
 
 

@@ -54,7 +54,7 @@ def show_feedback(
     """Of incidents and reports of [since, until)."""
     backend = backend_of(request)
     choice = choose(
-        backend.store, backend.behaviors, camera=visible(caller, camera), since=since, until=until
+        backend.store, backend.behaviors(), camera=visible(caller, camera), since=since, until=until
     )
     counts = Counter((clip.behavior, clip.source) for clip in choice.clips)
     return FeedbackAnswer(
@@ -68,7 +68,7 @@ def show_feedback(
                 incidents=counts[one.key, "incident"],
                 reports=counts[one.key, "report"],
             )
-            for one in backend.behaviors
+            for one in backend.behaviors()
         ],
         left_out=[LeftOut(reason=reason, count=choice.left_out.get(reason, 0)) for reason in REASONS],
     )

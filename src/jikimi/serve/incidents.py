@@ -85,7 +85,7 @@ def export_incidents(
     rows = incident_rows(
         _every(backend.store, wanted),
         language=language or backend.settings.site.language,
-        names=KnownBehaviors(backend.behaviors),
+        names=KnownBehaviors(backend.behaviors()),
         local=local_of(backend.settings),
     )
     return answer_sheet(rows, name="jikimi-incidents")

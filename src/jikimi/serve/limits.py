@@ -10,11 +10,16 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jikimi.serve.access import Caller
+from jikimi.serve.access import GUARDED, Caller
 
 MAX_BODY_BYTES = 1 << 20
 
-_TOO_LARGE = f"a body of at most {MAX_BODY_BYTES} bytes is taken"
+# ResNet-101 in float32 has 170 MB.
+MAX_BUNDLE_BYTES = 512 << 20
+
+# All other routes take JSON, which is read whole into memory; this one is written to a file as it comes.
+_LARGER = {("POST", f"{GUARDED}/models"): MAX_BUNDLE_BYTES}
+
 # Nobody reads the rest of it: the connection ends with the answer.
 _CLOSE = {"Connection": "close"}
 
@@ -38,22 +43,27 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and (len(announced) > 18 or int(announced) > MAX_BODY_BYTES):
-            answer = JSONResponse({"detail": _TOO_LARGE}, status_code=413, headers=_CLOSE)
+        most = _LARGER.get((scope["method"], scope["path"]), MAX_BODY_BYTES)
+        if announced.isdecimal() and (len(announced) > 18 or int(announced) > most):
+            answer = JSONResponse({"detail": _too_large(most)}, status_code=413, headers=_CLOSE)
             await answer(scope, receive, send)
             return
-        await self._app(scope, _counting(receive), send)
+        await self._app(scope, _counting(receive, most), send)
 
 
-def _counting(receive: Receive) -> Receive:
+def _too_large(most: int) -> str:
+    return f"a body of at most {most} bytes is taken"
+
+
+def _counting(receive: Receive, most: int) -> Receive:
     taken = 0
 
     async def counted() -> Message:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > MAX_BODY_BYTES:
-            raise HTTPException(413, _TOO_LARGE, headers=_CLOSE)
+        if taken > most:
+            raise HTTPException(413, _too_large(most), headers=_CLOSE)
         return message
 
     return counted

@@ -130,7 +130,7 @@ def overview(backend: Backend, asked: Asked) -> OverviewAnswer:
         bin_s=bin_of(clock),
         clock=clock,
     )
-    names = summary.KnownBehaviors(backend.behaviors)
+    names = summary.KnownBehaviors(backend.behaviors())
     folded = calendar(tally.bins, local=local, since=asked.since, until=asked.until)
     coverage = summary.coverage_total(tally)
     return OverviewAnswer(

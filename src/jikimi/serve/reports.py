@@ -129,7 +129,7 @@ def _check(backend: Backend, asked: ReportRequest, now: datetime) -> None:
         raise HTTPException(422, "start_at: over a year ago; there is no footage of that")
     if asked.end_at > now:
         raise HTTPException(422, "end_at: lies in the future; report what has happened")
-    accidents = [behavior.key for behavior in backend.behaviors if not behavior.is_normal]
+    accidents = [behavior.key for behavior in backend.behaviors() if not behavior.is_normal]
     if asked.kind == "missed" and asked.behavior not in accidents:
         raise HTTPException(422, f"behavior: a missed accident is one of {', '.join(accidents)}")
     if asked.kind == "normal" and asked.behavior:

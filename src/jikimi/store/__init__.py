@@ -4,6 +4,7 @@ from jikimi.errors import ConflictError, NotFoundError, StoreBusyError, StoreErr
 from jikimi.store.incident_filter import IncidentFilter
 from jikimi.store.records import (
     AuditRecord,
+    BothRecord,
     ChangeRecord,
     CoverageRecord,
     Delivery,
@@ -11,11 +12,13 @@ from jikimi.store.records import (
     EvidenceRecord,
     FaultRecord,
     IncidentRecord,
+    ModelRecord,
     Notice,
     ReportEvidence,
     ReportRecord,
     ScoreCountRecord,
     SessionRecord,
+    ShadowRecord,
     StoredCamera,
     TokenRecord,
     TransitionRecord,
@@ -26,6 +29,7 @@ from jikimi.store.store import Store, open_store
 
 __all__ = [
     "AuditRecord",
+    "BothRecord",
     "ChangeRecord",
     "ConflictError",
     "CoverageRecord",
@@ -35,6 +39,7 @@ __all__ = [
     "FaultRecord",
     "IncidentFilter",
     "IncidentRecord",
+    "ModelRecord",
     "NotFoundError",
     "Notice",
     "ReportEvidence",
@@ -42,6 +47,7 @@ __all__ = [
     "ScoreCountRecord",
     "SecretBox",
     "SessionRecord",
+    "ShadowRecord",
     "Store",
     "StoreBusyError",
     "StoreError",

@@ -11,6 +11,7 @@ from jikimi.settings import CameraSettings, Role
 Answer = Literal["correct", "false-alarm", "other-behavior", "unsure"]
 EvidenceKind = Literal["video", "still", "strip", "scores"]
 Language = Literal["ko", "en", ""]
+ModelState = Literal["kept", "challenger", "champion", "failed"]
 ReportKind = Literal["missed", "normal"]
 Subject = Literal["incident", "fault"]
 NoticeKind = Literal["opened", "closed", "escalated"]
@@ -85,7 +86,7 @@ class FaultRecord:
     """Something that keeps a camera or the site from watching; `camera` is empty for the whole site.
 
     `kind` is a word of health (`offline`, `frozen`, …), of the model (`inference`, `self-test`, `overload`)
-    or of the site (`disk-full`, `store`, `detector`). `ended_at` is None while it lasts.
+    or of the site (`disk-full`, `store`, `detector`, `model`). `ended_at` is None while it lasts.
     """
 
     uid: str
@@ -273,3 +274,49 @@ class ReportEvidence:
     complete: bool = True
     problem: str = ""
     deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """A bundle in the folder of models; `file` is its name there, `sha256` in hex its own.
+
+    Of those that were `promoted_at` some moment, the latest is the champion, and the one before it is what is
+    rolled back to; being rolled back takes the moment away. `proven_at`: its detector has come up since.
+    `problem` says why one has `failed`. `challenged_at` is when it last became challenger.
+    """
+
+    sha256: str
+    name: str
+    file: str
+    size_bytes: int
+    added_at: datetime
+    added_by: str
+    state: ModelState = "kept"
+    challenged_at: datetime | None = None
+    promoted_at: datetime | None = None
+    proven_at: datetime | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowRecord:
+    """What a challenger (`model` is its SHA-256) would have raised: nobody is alerted."""
+
+    uid: str
+    model: str
+    camera: str
+    behavior: str
+    opened_at: datetime
+    peak: float
+    zone: str = ""
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BothRecord:
+    """Seconds in which champion and challenger both watched a camera, in the hour that begins at `hour`."""
+
+    model: str
+    camera: str
+    hour: datetime
+    both_s: float

@@ -12,6 +12,7 @@ from jikimi.store.incident_queries import IncidentQueries
 from jikimi.store.incidents import Incidents
 from jikimi.store.ledger import Ledger
 from jikimi.store.logins import Logins
+from jikimi.store.models import Models
 from jikimi.store.outbox import Outbox
 from jikimi.store.reports import Reports
 from jikimi.store.score_counts import ScoreCounts
@@ -36,6 +37,7 @@ class Store(
     Logins,
     Tokens,
     Reports,
+    Models,
 ):
     """Made by `open_store`. Thread-safe; every method is one transaction.
 

@@ -23,6 +23,7 @@ from jikimi.store.records import (
     Answer,
     EvidenceKind,
     Language,
+    ModelState,
     NoticeKind,
     OutboxState,
     ReportKind,
@@ -91,6 +92,7 @@ class Base(DeclarativeBase):
         Answer: String(),
         EvidenceKind: String(),
         Language: String(),
+        ModelState: String(),
         NoticeKind: String(),
         OutboxState: String(),
         ReportKind: String(),
@@ -344,3 +346,48 @@ class ReportEvidenceRow(Base):
     complete: Mapped[bool]
     problem: Mapped[str]
     deleted_at: Mapped[datetime | None]
+
+
+class ModelRow(Base):
+    """A bundle in the folder of models, by its SHA-256."""
+
+    __tablename__ = "models"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    file: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    added_at: Mapped[datetime]
+    added_by: Mapped[str]
+    state: Mapped[ModelState]
+    challenged_at: Mapped[datetime | None]
+    promoted_at: Mapped[datetime | None]
+    proven_at: Mapped[datetime | None]
+    problem: Mapped[str]
+
+
+class ShadowIncidentRow(Base):
+    """What a challenger would have raised."""
+
+    __tablename__ = "shadow_incidents"
+    __table_args__ = (Index(None, "model", "opened_at"),)
+
+    uid: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(ForeignKey("models.sha256"))
+    camera: Mapped[str]
+    zone: Mapped[str]
+    behavior: Mapped[str]
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    peak: Mapped[float]
+
+
+class ShadowCoverageRow(Base):
+    """Seconds of one hour in which champion and challenger both watched a camera."""
+
+    __tablename__ = "shadow_coverage"
+
+    model: Mapped[str] = mapped_column(ForeignKey("models.sha256"), primary_key=True)
+    camera: Mapped[str] = mapped_column(primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    both_s: Mapped[float]

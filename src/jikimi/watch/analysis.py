@@ -174,6 +174,29 @@ class Judging:
 
 
 @dataclass(slots=True)
+class Silence:
+    """Incidents that began while none were wanted: the camera was shelved or outside its hours."""
+
+    _uids: set[str] = field(default_factory=set, init=False)
+
+    def passes(self, change: Change, *, resting: bool) -> bool:
+        """Whether a change is to be told."""
+        if change.transition.kind == "opened" and resting:
+            self._uids.add(change.uid)
+        if change.uid not in self._uids:
+            return True
+        if change.transition.kind == "closed":
+            self._uids.discard(change.uid)
+        return False
+
+    def wake_up(self, judging: Judging, *, resting: bool) -> None:
+        """What began while incidents were not wanted, and goes on now that they are, opens anew."""
+        if self._uids and not resting:
+            judging.forget(self._uids)
+            self._uids.clear()
+
+
+@dataclass(slots=True)
 class Recent:
     """The last pictures as people may see them, for the strip of an incident: up to `length`."""
 

@@ -8,15 +8,16 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from zoneinfo import ZoneInfo
 
 import psutil
 
+from jikimi.errors import SettingsError
 from jikimi.hours import due
 from jikimi.status import CameraStatus, Histogram
-from jikimi.watch.analysis import Change, Judging, Looking, Recent, camera_rule, merged
+from jikimi.watch.analysis import Change, Judging, Looking, Recent, Silence, camera_rule, merged
 from jikimi.watch.camera import CameraReader, Tick, View
 from jikimi.watch.child import BEAT_S, Beat, send
 from jikimi.watch.curve import Curves
@@ -24,10 +25,20 @@ from jikimi.watch.feed import OPEN_TIMEOUT_S, READ_TIMEOUT_S, Feed
 from jikimi.watch.health import HealthMonitor
 from jikimi.watch.keeping import Keeping
 from jikimi.watch.link import Answered, Link
-from jikimi.watch.messages import CameraConfig, IncidentChanged, Relearn, ScoresCounted, Shelve
+from jikimi.watch.messages import (
+    CameraConfig,
+    Compare,
+    Relearn,
+    Rival,
+    ScoresCounted,
+    ShadowChanged,
+    Shelve,
+    message_of,
+)  # fmt: skip
 from jikimi.watch.recorder import DECISION_LAG_S, RING_MAX_BYTES, Keep
 from jikimi.watch.regions import Regions
 from jikimi.watch.score_counter import ScoreCounter
+from jikimi.watch.shadow import Shadow
 from jikimi.watch.showing import Showing
 from jikimi.watch.sources import Camera, is_live
 from jikimi.watch.wellness import Wellness
@@ -81,7 +92,8 @@ class CameraProcess:
     _decided_s: float | None = field(default=None, init=False)
     _process: psutil.Process = field(default_factory=psutil.Process, init=False)
     _stages: dict[str, Histogram] = field(default_factory=dict, init=False)
-    _silenced: set[str] = field(default_factory=set, init=False)
+    _silence: Silence = field(default_factory=Silence, init=False)
+    _shadow: Shadow | None = field(default=None, init=False)
     _ended: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -139,11 +151,12 @@ class CameraProcess:
             self._wake.clear()
             self._listen()
             self._follow()
-            self._wake_up()
+            self._silence.wake_up(self.judging, resting=self._resting())
             for answered in self.link.answers():
                 self._decide(answered)
             for curve in self.curves.over(time.monotonic() - DECISION_LAG_S):
                 self.keeping.keep_scores(curve)
+            self._tell_shadows()
             for kept in self.keeping.poll():
                 send(self.pipe, kept)
             for trouble in self.wellness.poll():
@@ -153,6 +166,7 @@ class CameraProcess:
     def finish(self) -> None:
         """Close incidents, finish evidence and tell the site, as far as it still listens."""
         self.link.stop()
+        self._compare(None)
         self.showing.stop()
         now = time.monotonic()
         for change in self.judging.finish(now):
@@ -180,6 +194,8 @@ class CameraProcess:
                     self._shelved_until = message.until
                 elif isinstance(message, Relearn):
                     self.wellness.relearn()
+                elif isinstance(message, Compare):
+                    self._compare(message.rival)
                 else:
                     self._ended = True
         except (EOFError, OSError):
@@ -209,6 +225,8 @@ class CameraProcess:
         self.showing.show(shown, tick.arrived_s)
         if not damaged:  # a torn picture is no evidence of anything; it leaves a gap of a tick
             self.link.offer(self._looking[1].question(tick))
+            if (shadow := self._shadow) is not None:
+                shadow.see(reader, tick)
 
     def _decide(self, answered: Answered) -> None:
         if answered.verdict.error:
@@ -228,34 +246,16 @@ class CameraProcess:
 
     def _report(self, change: Change) -> None:
         """Tell the site first, then keep evidence: an alarm waits for no disk."""
-        if change.transition.kind == "opened" and self._resting():
-            self._silenced.add(change.uid)
-        if change.uid in self._silenced:
-            self._silenced -= {change.uid} if change.transition.kind == "closed" else set()
+        if not self._silence.passes(change, resting=self._resting()):
             return
-        now = time.monotonic()
-        at = datetime.now(UTC) - timedelta(seconds=max(0.0, now - change.arrived_s))
-        kind, incident = change.transition.kind, change.incident
-        send(
-            self.pipe,
-            IncidentChanged(
-                change.uid,
-                kind,
-                change.zone,
-                incident.behavior,
-                at,
-                change.transition.score,
-                incident.peak,
-                change.arrived_s,
-                now,
-            ),
-        )
-        if kind == "opened":
+        message = message_of(change, time.monotonic())
+        send(self.pipe, message)
+        if message.kind == "opened":
             self.status.incidents += 1
-            self.curves.opened(change, at)
-            self.keeping.opened(change, at)
+            self.curves.opened(change, message.at)
+            self.keeping.opened(change, message.at)
             self.keeping.keep_strip(change.uid, self._recent.pictures())
-        elif kind == "closed":
+        elif message.kind == "closed":
             self.curves.closed(change)
             self.keeping.closed(change)
 
@@ -275,11 +275,26 @@ class CameraProcess:
         if counts := self.counts.take():
             send(self.pipe, ScoresCounted(counts))
 
-    def _wake_up(self) -> None:
-        """What began while incidents were not wanted, and goes on now that they are, opens anew."""
-        if self._silenced and not self._resting():
-            self.judging.forget(self._silenced)
-            self._silenced.clear()
+    def _compare(self, rival: Rival | None) -> None:
+        """Ask this challenger from now on, too."""
+        if self._shadow is not None:
+            self._shadow.stop()
+            self._shadow = None
+        if rival is None:
+            return
+        try:
+            shadow = Shadow(rival, self.config.settings, self.regions, self._resting)
+        except SettingsError as error:  # the site has said so already
+            log.warning("%s", error)
+            return
+        shadow.start()
+        self._shadow = shadow
+
+    def _tell_shadows(self) -> None:
+        """What the challenger would have raised is told to the site, and leads to nothing here."""
+        if self._shadow is not None:
+            for change in self._shadow.poll():
+                send(self.pipe, ShadowChanged(self._shadow.rival.model, change))
 
     def _resting(self) -> bool:
         """Whether incidents are not wanted now: shelved, or outside the camera's hours."""
@@ -335,7 +350,13 @@ class CameraProcess:
             self.status.due_s += passed_s
             if self._decided_s is not None and now - self._decided_s < _SEEING_S and not self._shelved():
                 self.status.seen_s += passed_s
+                if self._is_shadowed(now):
+                    self.status.both_s += passed_s
         self._counted_at = now
+
+    def _is_shadowed(self, now: float) -> bool:
+        decided_s = self._shadow.decided_s if self._shadow is not None else None
+        return decided_s is not None and now - decided_s < _SEEING_S
 
     def _count(self, stage: str, seconds: float) -> None:
         self._stages.setdefault(stage, Histogram()).add(seconds)

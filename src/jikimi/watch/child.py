@@ -219,13 +219,15 @@ class _Inbox:
 class Child:
     """One child process. Used from one thread of the parent.
 
-    `poll` is called often: it takes what the child has sent, and ends and starts it again where it must.
+    `poll` is called often: it takes what the child has sent, and ends and starts it again where it must, not
+    sooner than `least_pause_s` after it was lost.
     """
 
     name: str
     launch: Launch
     silent_s: float = SILENT_S
     start_s: float = START_S
+    least_pause_s: float = 0.0
     clock: Callable[[], float] = time.monotonic
     restarts: int = field(default=0, init=False)
     problem: str = field(default="", init=False)
@@ -344,7 +346,7 @@ class Child:
         self.restarts += 1
         if lived_s >= _WELL_S:
             self._pause_s = 0.0
-        self._due_at = self.clock() + self._pause_s
+        self._due_at = self.clock() + max(self._pause_s, self.least_pause_s)
         self._pause_s = min(_LONGEST_PAUSE_S, max(_FIRST_PAUSE_S, 2 * self._pause_s))
 
 

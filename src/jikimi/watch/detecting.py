@@ -5,6 +5,7 @@ the camera's connection: whoever connects anew is new.
 """
 
 import logging
+import os
 import selectors
 import socket
 import time
@@ -31,6 +32,9 @@ SELF_TEST_S = 3600.0
 
 # A verdict is a few kB and a camera has one question open, so this always fits; one that does not is gone.
 _SEND_S = 0.1
+
+# Where processor time is short, a process of this niceness gets a tenth of what the champion gets.
+_GIVES_WAY = 10
 
 Ask = tuple["_Peer", list[Look]]
 
@@ -88,6 +92,12 @@ def run_detector(pipe: Connection, config: DetectorConfig) -> None:
         listener.listen(256)
         listener.setblocking(False)
         DetectorServer(pipe, config, bundle, listener, expected).run()
+
+
+def run_challenger(pipe: Connection, config: DetectorConfig) -> None:
+    """The process of a second detector, which gives way to all else. Raises as `run_detector` does."""
+    os.nice(_GIVES_WAY)  # before any thread is started: they inherit it
+    run_detector(pipe, config)
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """An incident's heat map, from the video that was kept: what the model saw when it opened, and where."""
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -34,10 +35,10 @@ class Scene:
 
 @dataclass(slots=True)
 class Explainer:
-    """Explains with a bundle that is loaded when it is first asked for, on one core. Thread-safe."""
+    """Explains with the bundle that watches, loaded when it is first asked for, on one core. Thread-safe."""
 
-    bundle: Path
-    _loaded: Bundle | None = field(default=None, init=False)
+    bundle: Callable[[], Path]
+    _loaded: tuple[Path, Bundle] | None = field(default=None, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
 
     def explain(self, scene: Scene) -> tuple[Image, HeatMap]:
@@ -48,10 +49,12 @@ class Explainer:
             VideoError: the video does not show that moment.
             BundleError, InferenceError: the bundle cannot be run.
         """
+        path = self.bundle()
         with self._lock:
-            if self._loaded is None:
-                self._loaded = load_bundle(self.bundle, threads=1)
-        return explain(self._loaded, scene)
+            if self._loaded is None or self._loaded[0] != path:
+                self._loaded = path, load_bundle(path, threads=1)
+            bundle = self._loaded[1]
+        return explain(bundle, scene)
 
 
 def explain(bundle: Bundle, scene: Scene) -> tuple[Image, HeatMap]:

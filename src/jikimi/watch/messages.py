@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 from jikimi.bundle import Card
 from jikimi.settings import CameraSettings
 from jikimi.store.records import EvidenceKind
+from jikimi.watch.analysis import Change
 from jikimi.watch.health import HealthSettings
 from jikimi.watch.replay import Shelf
 
@@ -55,6 +56,46 @@ class IncidentChanged:
     peak: float
     arrived_s: float
     noticed_s: float
+
+
+def message_of(change: Change, now_s: float) -> IncidentChanged:
+    """A change as it is told. `now_s` is monotonic seconds, as the moment its picture had arrived."""
+    incident = change.incident
+    return IncidentChanged(
+        change.uid,
+        change.transition.kind,
+        change.zone,
+        incident.behavior,
+        datetime.now(UTC) - timedelta(seconds=max(0.0, now_s - change.arrived_s)),
+        change.transition.score,
+        incident.peak,
+        change.arrived_s,
+        now_s,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A challenger, by its bundle's SHA-256, and where its detector listens."""
+
+    model: str
+    card: Card
+    detector: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Ask this challenger, too; None: no one."""
+
+    rival: Rival | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowChanged:
+    """An incident that a challenger would have opened, updated or closed."""
+
+    model: str
+    change: IncidentChanged
 
 
 @dataclass(frozen=True, slots=True)

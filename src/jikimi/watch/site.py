@@ -20,6 +20,7 @@ from typing import Any, get_args
 from jikimi.alert.message import Plant
 from jikimi.alert.notices import fault_targets
 from jikimi.bundle import Card
+from jikimi.champion import Champion, roll_back
 from jikimi.errors import JikimiError
 from jikimi.hours import due
 from jikimi.picture_wire import picture_socket
@@ -31,6 +32,7 @@ from jikimi.watch.archivist import Archivist
 from jikimi.watch.ballast import Ballast
 from jikimi.watch.camera_process import run_camera
 from jikimi.watch.child import BEAT_S, Beat, Child, Forked, send
+from jikimi.watch.choosing import Choosing
 from jikimi.watch.detecting import DetectorBeat, DetectorConfig, run_detector
 from jikimi.watch.fault_book import SITE, FaultBook
 from jikimi.watch.following import Following, Wanted
@@ -38,15 +40,18 @@ from jikimi.watch.health import HealthKind
 from jikimi.watch.incident_book import IncidentBook
 from jikimi.watch.messages import (
     CameraConfig,
+    Compare,
     EvidenceKept,
     IncidentChanged,
     ScoresCounted,
+    ShadowChanged,
     Shelve,
     TroubleChanged,
 )
 from jikimi.watch.naming import safe_name
 from jikimi.watch.replay_room import shelf_of
 from jikimi.watch.reporting import Reporter
+from jikimi.watch.rivalry import Rivalry
 from jikimi.watch.scribe import Action, BegunFault, OpenedIncident, Scribe
 from jikimi.watch.sources import check_scheme
 from jikimi.watch.watched import Watch, WatchedCamera
@@ -77,6 +82,9 @@ _DROP_S = 1.0
 # An entry that has waited this long for the store is a fault of the store.
 _STORE_WAITS_S = 5.0
 
+# A new champion's detector that is lost so often before it ever ran will not run: the one before did.
+_TRIES_OF_A_NEW_MODEL = 2
+
 # Faults that a camera's own process tells of, and takes back.
 _OWN = frozenset(get_args(HealthKind)) | {"inference", "overload", "not-recording"}
 
@@ -87,7 +95,7 @@ class Site:
 
     settings: Settings
     store: Store
-    bundle: Path
+    champion: Champion
     card: Card
     context: ForkServerContext
     run_folder: Path
@@ -100,6 +108,8 @@ class Site:
     incidents: IncidentBook = field(init=False)
     following: Following = field(init=False)
     reporter: Reporter = field(init=False)
+    choosing: Choosing = field(init=False)
+    rivalry: Rivalry = field(init=False)
     _cameras: dict[str, WatchedCamera] = field(default_factory=dict, init=False)
     _refused: set[str] = field(default_factory=set, init=False)
     _detector: Child = field(init=False)
@@ -111,8 +121,9 @@ class Site:
     _status_at: float = field(default=0.0, init=False)
     _beat_at: float = field(default=0.0, init=False)
     _coverage_at: float = field(default=0.0, init=False)
-    _covered: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
+    _covered: dict[str, tuple[float, float, float]] = field(default_factory=dict, init=False)
     _scores: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict, init=False)
+    _settled: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         site = self.settings.site
@@ -125,10 +136,13 @@ class Site:
         self.archivist = Archivist(self.settings, self.store, self.scribe, self.incidents.found_late)
         self.following = Following(self.store, self.settings.cameras)
         self.reporter = Reporter(self.settings, self.store, self.scribe, lambda: self.following.wanted)
+        challenger = self.run_folder / "challenger.sock"
+        self.choosing = Choosing(self.store, self.settings, self.card, challenger)
+        self.rivalry = Rivalry(self.scribe, self.context, self.settings.model, self.clock)
         self.ballast = Ballast(site.data / "room-for-alerts")
         model = self.settings.model
         config = DetectorConfig(
-            self.bundle,
+            self.champion.path,
             self._socket,
             threads=model.threads,
             batch_wait_s=model.batch_wait_ms / 1000,
@@ -140,20 +154,29 @@ class Site:
         self._started_at = datetime.now(UTC)
 
     @property
+    def _ours(self) -> str:
+        """The hash of the store's model that watches; empty: it is not one of the store's."""
+        return self.champion.model.sha256 if self.champion.model is not None else ""
+
+    @property
     def _socket(self) -> Path:
         return self.run_folder / "detector.sock"
 
     def run(self, pipe: Connection) -> None:
-        """Watch until the pipe's other end closes or says so, then end in good order."""
+        """Watch until the pipe's other end closes or says so, or another champion is to watch.
+
+        It ends in good order; the guardian starts the part again, and with it the champion of then.
+        """
         self._check_cameras()
         self._take_over()
         self.scribe.start()
         self.archivist.start()
         self.following.start()
         self.reporter.start()
+        self.choosing.start()
         self._coverage_at = self.clock() + _COVERAGE_S
         try:
-            while not self._told_to_end(pipe):
+            while not self._told_to_end(pipe) and not self._is_deposed():
                 self._step(pipe)
         finally:
             self._end()
@@ -169,6 +192,7 @@ class Site:
             self.faults.end_earlier(fault, self.store)
         for incident in self.store.open_incidents():
             self.incidents.close_earlier(incident, self.store)
+        self.store.close_shadows(at=datetime.now(UTC))
 
     def _told_to_end(self, pipe: Connection) -> bool:
         try:
@@ -176,8 +200,18 @@ class Site:
         except (EOFError, OSError):
             return True
 
+    def _is_deposed(self) -> bool:
+        """Whether another model is to watch than the one that this process was started with."""
+        chosen = self.choosing.chosen
+        if self.champion.origin == "file" or chosen is None:
+            return False
+        if deposed := chosen.champion != self._ours:
+            log.info("another model is to watch than %r; changing over", self.card.name)
+        return deposed
+
     def _step(self, pipe: Connection) -> None:
         self._follow()
+        self._follow_models()
         pipes = [child.pipe for child in self._children() if child.pipe is not None]
         wait([*pipes, pipe], _WAIT_S)
         self._poll_detector()
@@ -193,7 +227,11 @@ class Site:
             send(pipe, Beat())
 
     def _children(self) -> list[Child]:
-        return [self._detector, *(camera.child for camera in self._cameras.values())]
+        return [
+            self._detector,
+            *self.rivalry.children,
+            *(camera.child for camera in self._cameras.values()),
+        ]
 
     def _follow(self) -> None:
         """Start cameras that are wanted, end those that are not, tell the others what has changed."""
@@ -214,6 +252,21 @@ class Site:
             if camera is not None and camera.shelved_until != wish.shelved_until:
                 camera.shelved_until = wish.shelved_until
                 camera.child.tell(Shelve(wish.shelved_until))
+
+    def _follow_models(self) -> None:
+        """Let cameras ask the challenger that is wanted, and tell what is wrong with models."""
+        chosen = self.choosing.chosen
+        if chosen is None:
+            return
+        if chosen.rival != self.rivalry.rival:
+            self._put_coverage()  # of the one before
+        if self.rivalry.follow(chosen):
+            for camera in self._cameras.values():
+                camera.rival = self.rivalry.rival_for(camera.settings)
+                camera.child.tell(Compare(camera.rival))
+        trouble = self.rivalry.poll()
+        self.faults.set(SITE, "challenger", bool(trouble), trouble)
+        self.faults.set(SITE, "model", bool(chosen.failed), chosen.failed)
 
     def _add(self, wish: Wanted) -> WatchedCamera | None:
         settings, evidence = wish.settings, self.settings.evidence
@@ -243,7 +296,8 @@ class Site:
         name = f"camera {settings.name!r}"
         launch = Forked(self.context, name, run_camera, (config,))
         child = Child(name, launch, silent_s=_CAMERA_SILENT_S)
-        camera = WatchedCamera(settings, child, self.clock, wish.shelved_until)
+        rival = self.rivalry.rival_for(settings)
+        camera = WatchedCamera(settings, child, self.clock, wish.shelved_until, rival)
         self._cameras[settings.name] = camera
         self._refused.discard(settings.name)
         self.faults.end(settings.name, "settings")
@@ -259,6 +313,7 @@ class Site:
             for message in camera.child.let_go(max(0.0, until - self.clock())):
                 self._take(camera, message)
             self.incidents.close_all(camera.name)
+            self.rivalry.forget(camera.name)
             self.faults.forget(camera.name)
 
     def _poll_detector(self) -> None:
@@ -268,8 +323,22 @@ class Site:
         trouble = self._detector_watch.trouble()
         words = f"the detector does not run: {trouble}; see the log, and check memory and the bundle"
         self.faults.set(SITE, "detector", bool(trouble), words)
+        self._settle()
         problem = self._detector_beat.problem if self._detector_beat is not None else ""
         self.faults.set(SITE, "self-test", bool(problem), problem)
+
+    def _settle(self) -> None:
+        """Note that a new champion has come up; roll back one that does not, so that some model watches."""
+        model = self.champion.model
+        if self._settled or model is None or model.proven_at is not None:
+            return
+        if self._detector.running:
+            self._settled = True
+            self.scribe.put(Action(lambda store: store.prove_model(model.sha256, at=datetime.now(UTC))))
+        elif self._detector.restarts >= _TRIES_OF_A_NEW_MODEL:
+            self._settled = True
+            problem = f"its {self._detector.problem}, {_TRIES_OF_A_NEW_MODEL} times; the log says why"
+            self.scribe.put(Action(lambda store: roll_back(store, model, problem)))
 
     def _poll_camera(self, camera: WatchedCamera) -> None:
         if not camera.settings.enabled:
@@ -278,6 +347,7 @@ class Site:
             self._take(camera, message)
         if camera.lost():
             self.incidents.close_all(camera.name)
+            self.rivalry.close_all(camera.name)
             self.archivist.look_again()
         camera.count_idle(due=self._is_due(camera.settings))
         trouble = camera.watch.trouble()
@@ -296,6 +366,8 @@ class Site:
             if message.kind == "opened":
                 camera.stages.setdefault("noticed", Histogram()).add(message.noticed_s - message.arrived_s)
             self.incidents.take(camera.name, message)
+        elif isinstance(message, ShadowChanged):
+            self.rivalry.take(camera.name, message)
         elif isinstance(message, EvidenceKept):
             self.archivist.put(camera.settings, message)
         elif isinstance(message, TroubleChanged):
@@ -337,6 +409,9 @@ class Site:
             name=self.settings.site.name,
             version=_VERSION,
             model=self.card.name,
+            model_sha256=self._ours,
+            challenger=self.rivalry.name,
+            challenger_running=self.rivalry.running,
             detector="running" if self._detector.running else self._detector.problem or "starting",
             watching=self._detector.running and seeing,
             cameras=cameras,
@@ -376,13 +451,15 @@ class Site:
 
     def _put_coverage(self) -> None:
         hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-        rows = []
+        rows, both = list[CoverageRecord](), dict[str, float]()
         for name, camera in self._cameras.items():
-            now, before = camera.status(), self._covered.get(name, (0.0, 0.0))
+            now, before = camera.status(), self._covered.get(name, (0.0, 0.0, 0.0))
             seen_s, due_s = now.seen_s - before[0], now.due_s - before[1]
-            self._covered[name] = (now.seen_s, now.due_s)
+            both[name] = now.both_s - before[2]
+            self._covered[name] = (now.seen_s, now.due_s, now.both_s)
             if due_s > 0:
                 rows.append(CoverageRecord(name, hour, min(seen_s, due_s), due_s))
+        self.rivalry.count(both, seen_s=sum(row.seen_s for row in rows), hour=hour)
         if rows:
             self.scribe.put(Action(lambda store: store.add_coverage(rows)))
 
@@ -404,6 +481,7 @@ class Site:
     def _end(self) -> None:
         """Let cameras finish their evidence, all at once, then write what is queued."""
         self.following.stop()
+        self.choosing.stop()
         for camera in self._cameras.values():
             camera.child.tell(None)
         until = self.clock() + _CAMERAS_END_S
@@ -414,6 +492,7 @@ class Site:
         self._detector.let_go(0.2)
         self._put_coverage()
         self._put_scores()
+        self.rivalry.end()
         until = self.clock() + _QUEUES_END_S
         self.reporter.finish(_QUEUES_END_S / 4)
         self.archivist.finish(_QUEUES_END_S / 2)

@@ -10,7 +10,7 @@ from typing import Any
 from jikimi.settings import CameraSettings
 from jikimi.status import CameraStatus, Histogram
 from jikimi.watch.child import Child
-from jikimi.watch.messages import Shelve
+from jikimi.watch.messages import Compare, Rival, Shelve
 
 # A process that is away longer than this, or is lost so often within the span, is a fault of its own.
 _AWAY_S = 3.0
@@ -27,7 +27,7 @@ _COUNTERS = (
     "incidents",
     "clock_jumps",
 )
-_TIMES = ("seen_s", "due_s")
+_TIMES = ("seen_s", "due_s", "both_s")
 
 
 @dataclass(slots=True)
@@ -66,6 +66,7 @@ class WatchedCamera:
     child: Child
     clock: Callable[[], float]
     shelved_until: datetime | None = None
+    rival: Rival | None = None
     stages: dict[str, Histogram] = field(default_factory=dict, init=False)
     watch: Watch = field(init=False)
     _last: CameraStatus | None = field(default=None, init=False)
@@ -97,6 +98,8 @@ class WatchedCamera:
         if self.child.pipe is not self._told:  # a new process knows only what was wished when it was added
             self._told = self.child.pipe
             self.child.tell(Shelve(self.shelved_until))
+            if self.rival is not None:
+                self.child.tell(Compare(self.rival))
         return messages
 
     def lost(self) -> bool:

@@ -1,4 +1,4 @@
-"""Users, sessions of their browsers, tokens made while it runs, counts of scores, reports and their evidence."""
+"""Users, sessions and tokens; counts of scores; reports and their evidence; models and challengers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -91,3 +91,41 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["report"], ["reports.uid"], name="fk_report_evidence_report"),
     )
     op.create_index("ix_report_evidence_report", "report_evidence", ["report"])
+    op.create_table(
+        "models",
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("file", sa.String(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("added_at", _MOMENT, nullable=False),
+        sa.Column("added_by", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("challenged_at", _MOMENT),
+        sa.Column("promoted_at", _MOMENT),
+        sa.Column("proven_at", _MOMENT),
+        sa.Column("problem", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name="pk_models"),
+    )
+    op.create_table(
+        "shadow_incidents",
+        sa.Column("uid", sa.String(), nullable=False),
+        sa.Column("model", sa.String(), nullable=False),
+        sa.Column("camera", sa.String(), nullable=False),
+        sa.Column("zone", sa.String(), nullable=False),
+        sa.Column("behavior", sa.String(), nullable=False),
+        sa.Column("opened_at", _MOMENT, nullable=False),
+        sa.Column("closed_at", _MOMENT),
+        sa.Column("peak", sa.Float(53), nullable=False),
+        sa.PrimaryKeyConstraint("uid", name="pk_shadow_incidents"),
+        sa.ForeignKeyConstraint(["model"], ["models.sha256"], name="fk_shadow_incidents_model"),
+    )
+    op.create_index("ix_shadow_incidents_model_opened_at", "shadow_incidents", ["model", "opened_at"])
+    op.create_table(
+        "shadow_coverage",
+        sa.Column("model", sa.String(), nullable=False),
+        sa.Column("camera", sa.String(), nullable=False),
+        sa.Column("hour", _MOMENT, nullable=False),
+        sa.Column("both_s", sa.Float(53), nullable=False),
+        sa.PrimaryKeyConstraint("model", "camera", "hour", name="pk_shadow_coverage"),
+        sa.ForeignKeyConstraint(["model"], ["models.sha256"], name="fk_shadow_coverage_model"),
+    )
