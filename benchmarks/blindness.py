@@ -22,7 +22,7 @@ from pathlib import Path
 from cable import Cable, cable_possible
 from figures import Report, arguments
 from jikimi.status import CameraStatus
-from site_run import CameraServer, Film, RunningSite, shop_floor, wait_for, write_film
+from site_run import CameraServer, Film, RunningSite, film_of, wait_for
 
 GOAL_S = 3.0
 
@@ -175,11 +175,6 @@ def main() -> None:
         with stage.running() as (site, eye):
             measure(report, stage, site, eye, n, options.only)
     report.publish(options.json)
-
-
-def film_of(folder: Path) -> Film:
-    """A floor on which nothing happens, with a keyframe each second."""
-    return write_film(folder / "f.h264", seconds=10, fps=15, size=(320, 192), draw=shop_floor(0, 0))
 
 
 def measure(report: Report, stage: Stage, site: RunningSite, eye: Eye, n: int, only: str) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "RunningSite",
     "cpu_s",
     "film",
+    "film_of",
     "make_bundle",
     "memory_mb",
     "shop_floor",
@@ -36,6 +37,11 @@ def film(path: Path, *, size: str, rate: int, seconds: int, megabits: float) -> 
     command += ["-b:v", f"{megabits}M", "-maxrate", f"{megabits}M", "-bufsize", f"{megabits}M"]
     subprocess.run([*command, "-f", "h264", str(path)], check=True)
     return Film(path, rate)
+
+
+def film_of(folder: Path) -> Film:
+    """A floor on which nothing happens, with a keyframe each second."""
+    return write_film(folder / "f.h264", seconds=10, fps=15, size=(320, 192), draw=shop_floor(0, 0))
 
 
 def memory_mb(pid: int) -> float:

@@ -109,6 +109,7 @@ class RunningSite:
     url: str | None = None
     evidence: str = ""
     threads: int = 1
+    serve: str = "port = 0"
     environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = field(default=None, init=False)
 
@@ -122,7 +123,7 @@ class RunningSite:
             f"[model]\n{self._bundle()}threads = {self.threads}",
             f"[evidence]\npre_roll_s = 3\npost_roll_s = 1\n{self.evidence}",
             "[health]\noffline_s = 3",
-            "[serve]\nport = 0",
+            f"[serve]\n{self.serve}",
         ]
         if self.url is not None:
             lines.append(f"[store]\nurl = {json.dumps(self.url)}")

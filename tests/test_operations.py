@@ -21,6 +21,7 @@ from jikimi.alert.webhook import sign
 from jikimi.cli import app
 from jikimi.serve import (
     cameras,
+    demo,
     evidence,
     feedback,
     heat,
@@ -221,7 +222,7 @@ def test_every_metric_is_listed_and_no_other(page: str) -> None:
 
 def test_every_route_is_listed(page: str) -> None:
     parts = (
-        *(incidents, evidence, heat, reports, feedback, cameras, overview, live_routes),
+        *(incidents, evidence, heat, reports, feedback, cameras, demo, overview, live_routes),
         *(site, me, users, tokens, models, logins, probes),
     )
     for router in (*(part.router for part in parts), live_routes.sockets):

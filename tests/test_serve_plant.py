@@ -232,7 +232,7 @@ def open_plant(folder: Path, **more: Any) -> Iterator[Plant]:
         plant = Plant(folder, store, FastAPI())
         values: dict[str, Any] = {
             "check_camera": check_camera, "try_target": plant.try_target, "try_camera": plant.try_camera,
-            "explain": plant.explain, "theta_on": {"fall": 0.5, "jam": 0.6},
+            "explain": plant.explain, "theta_on": lambda: {"fall": 0.5, "jam": 0.6},
             "resolve": resolve, "passwords": CHEAP,
         }  # fmt: skip
         backend = Backend(settings, store, plant.status_file, **values | more)

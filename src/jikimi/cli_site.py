@@ -57,7 +57,9 @@ def run_site(config: Path | None, *, parts: tuple[PartName, ...]) -> None:
         typer.echo(first, err=True)
     logs.set_up("guardian")
     given = [] if config is None else ["--config", str(config)]
-    guard({part.value: ["part", part.value, *given] for part in parts}, stop_on_signals())
+    guard(
+        {part.value: ["part", part.value, *given] for part in parts}, stop_on_signals(), serving=PartName.api
+    )
 
 
 def first_login(settings: "Settings") -> str | None:

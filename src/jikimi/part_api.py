@@ -14,6 +14,7 @@ from jikimi.quarantine import examine
 from jikimi.running import ChampionsCard, Latencies, open_site_store, plant_of, run_folder, told_to_end
 from jikimi.serve import Backend, create_app, serve_app
 from jikimi.serve.backend import Heat, Sight
+from jikimi.serve.pages import add_pages
 from jikimi.settings import Settings
 from jikimi.store import Store
 from jikimi.watch.child import Beat, send
@@ -40,8 +41,10 @@ def run_api(pipe: Connection, settings: Settings) -> None:
         return ended.is_set()
 
     try:
+        app = create_app(_backend(settings, store, folder, ChampionsCard(settings, store)))
+        add_pages(app)
         serve_app(
-            create_app(_backend(settings, store, folder, ChampionsCard(settings, store))),
+            app,
             host=settings.serve.host,
             port=settings.serve.port,
             should_stop=should_stop,
@@ -71,6 +74,7 @@ def _backend(settings: Settings, store: Store, folder: Path, card: ChampionsCard
         theta_on=lambda: card().rule.theta_on,
         check_bundle=examine,
         check_rule=lambda card, camera: check_camera(camera, card),
+        allow_loopback=settings.serve.local_cameras,
     )
 
 

@@ -184,13 +184,18 @@ def _network(value: str) -> str:
 
 
 class ServeSection(_Section):
-    """Where the API listens, and how. Of `trusted_proxies` it believes for whom they ask."""
+    """Where dashboard and API listen, and how.
+
+    Of `trusted_proxies` it is believed for whom they ask. With `local_cameras` those of this machine may
+    be added, as behind a relay that runs here.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8710
     tls_cert: Path | None = None
     tls_key: Path | None = None
     trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    local_cameras: bool = False
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from jikimi.serve import (
     cameras,
+    demo,
     evidence,
     feedback,
     heat,
@@ -82,6 +83,7 @@ def create_app(backend: Backend) -> FastAPI:
         reports,
         feedback,
         cameras,
+        demo,
         overview,
         live_routes,
         site,

@@ -43,7 +43,8 @@ def settings_of(backend: Backend) -> dict[str, CameraSettings]:
     return dict(sorted((stored | {camera.name: camera for camera in backend.settings.cameras}).items()))
 
 
-def _known(backend: Backend) -> dict[str, CameraAnswer]:
+def known_cameras(backend: Backend) -> dict[str, CameraAnswer]:
+    """Every camera by name, as it is shown."""
     now, shelved = datetime.now(UTC), backend.store.shelved()
     lasting = {name: until for name, until in shelved.items() if until > now}
     fixed = {camera.name for camera in backend.settings.cameras}
@@ -59,7 +60,7 @@ def _none(name: str) -> HTTPException:
 
 def seen_camera(request: Request, caller: Viewer, name: _Name) -> CameraAnswer:
     """One camera, if the caller may see it; 404 otherwise: nobody else learns that it exists."""
-    camera = _known(backend_of(request)).get(name) if caller.may_see(name) else None
+    camera = known_cameras(backend_of(request)).get(name) if caller.may_see(name) else None
     if camera is None:
         raise _none(name)
     return camera
@@ -68,7 +69,7 @@ def seen_camera(request: Request, caller: Viewer, name: _Name) -> CameraAnswer:
 @router.get("/cameras", summary="Every camera")
 def list_cameras(request: Request, caller: Viewer) -> list[CameraAnswer]:
     """Those of jikimi.toml (`fixed`) and those that were added."""
-    return [camera for name, camera in _known(backend_of(request)).items() if caller.may_see(name)]
+    return [camera for name, camera in known_cameras(backend_of(request)).items() if caller.may_see(name)]
 
 
 @router.get("/cameras/{name}", summary="One camera")
@@ -120,7 +121,7 @@ def put_camera(request: Request, caller: Admin, name: _Name, camera: CameraReque
     backend.check_camera(settings)
     backend.note(caller, "put camera", name)
     backend.store.put_camera(settings, at=datetime.now(UTC))
-    return _known(backend)[name]
+    return known_cameras(backend)[name]
 
 
 @router.delete("/cameras/{name}", summary="Watch a camera no more", status_code=204)

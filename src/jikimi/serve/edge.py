@@ -30,6 +30,17 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
+# Pages load their own scripts and styles and nothing from elsewhere. NiceGUI's have parts in the page itself
+# and compile templates, which a stricter policy would forbid.
+_PAGE_HEADERS = _HEADERS | {
+    "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self'; font-src 'self' data:; "
+    "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
+}
+
+_NO_PAGES = ("/api", "/healthz", "/metrics")
+
 _RETRY = {"Retry-After": "2"}
 
 # How many mistakes of a request are told.
@@ -64,7 +75,7 @@ class Edge:
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)
-                for key, value in _HEADERS.items():
+                for key, value in headers_of(scope["path"]).items():
                     headers.setdefault(key, value)
             await send(message)
 
@@ -75,6 +86,11 @@ class Edge:
             log.error("%s failed: %s\n%s", scope["method"], type(error).__name__, where)
             if not started:
                 await problem(500, "this failed inside; the log says where")(scope, receive, headed)
+
+
+def headers_of(path: str) -> Mapping[str, str]:
+    """The headers of an answer: strict ones for the API, others for pages."""
+    return _HEADERS if path.startswith(_NO_PAGES) else _PAGE_HEADERS
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

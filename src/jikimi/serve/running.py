@@ -97,7 +97,7 @@ def serve_app(
         forwarded_allow_ips=list(trusted_proxies),
         ssl_certfile=tls[0] if tls is not None else None,
         ssl_keyfile=tls[1] if tls is not None else None,
-        lifespan="off",
+        lifespan="auto",
         ws=_Sockets,
         ws_max_size=_SOCKET_MESSAGE_BYTES,
         ws_ping_interval=_PING_S,

@@ -19,8 +19,9 @@ log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.05
 
-# A part that does not beat for this long hangs. All that a part's loop does takes milliseconds.
-_SILENT_S = 2.0
+# A part that does not beat for this long hangs. All that a part's loop does takes milliseconds; but the one
+# that serves builds pages, gives way to the others, and nobody is blind without it.
+_SILENT_S, _SERVING_SILENT_S = 2.0, 8.0
 
 # SIGTERM to end (the issue's 5 s): cameras finish their evidence within 3, queues within 1.5.
 _END_S = 4.9
@@ -81,16 +82,21 @@ class Warm:
         self._process, self._control = None, None
 
 
-def guard(parts: Mapping[str, Sequence[str]], stop: threading.Event) -> dict[str, int]:
+def guard(parts: Mapping[str, Sequence[str]], stop: threading.Event, *, serving: str = "") -> dict[str, int]:
     """Keep `parts` running until `stop` is set → how often each was started again.
 
     Each is a name and the arguments of `python -m jikimi`; the first has a stand-in, and ends first.
+    `serving` is the one that serves pages.
     """
     programs = {name: Program(arguments) for name, arguments in parts.items()}
     first = next(iter(parts))
     warm = Warm(programs[first])
     children = {
-        name: Child(name, warm if name == first else program, silent_s=_SILENT_S)
+        name: Child(
+            name,
+            warm if name == first else program,
+            silent_s=_SERVING_SILENT_S if name == serving else _SILENT_S,
+        )
         for name, program in programs.items()
     }
     try:

@@ -1,0 +1,82 @@
+"""The words of the pages: both languages, whole, and every key that is used is there."""
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+from jikimi.behaviors import BEHAVIORS
+from jikimi.serve import pages
+from jikimi.serve.pages.words import DEEDS, WORDS, Words, preferred
+
+HANGUL = re.compile("[가-힣]")
+FOLDER = Path(pages.__file__).parent
+SOURCES = [*FOLDER.glob("*.py"), *(FOLDER / "static").glob("*.js")]
+
+# Keys that are put together from what the API says.
+MADE = {
+    *(
+        "correct",
+        "false-alarm",
+        "other-behavior",
+        "unsure",
+        "connecting",
+        "stalled",
+        "backing-off",
+        "disabled",
+    ),
+    *("opened", "updated", "closed", "acknowledged", "escalated", "answered", "locked", "unlocked"),
+    *("due", "delivered", "given-up", "role-viewer", "role-operator", "role-admin"),
+    *("region-zone", "region-ignore", "region-blacken", "mon", "tue", "wed", "thu", "fri", "sat", "sun"),
+}
+
+
+@pytest.mark.parametrize("key", WORDS)
+def test_every_key_is_in_both_languages_with_the_same_values(key: str) -> None:
+    korean, english = WORDS[key]
+    assert korean and english
+    assert HANGUL.search(english) is None or key == "language"
+    assert fields(korean) == fields(english)
+
+
+def fields(text: str) -> set[str | None]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def test_every_key_that_is_used_is_there() -> None:
+    used = {
+        key
+        for path in SOURCES
+        for key in re.findall(
+            r"""(?:words|text|self|self\.words)\(\s*["']([a-z][a-z0-9-]*)["']""", path.read_text("utf-8")
+        )
+    }
+    assert len(used) > 80
+    assert used | MADE <= set(WORDS)
+
+
+def test_korean_deeds_are_korean() -> None:
+    assert all(HANGUL.search(korean) and not HANGUL.search(english) for english, korean in DEEDS.items())
+    assert Words("ko").deed("something new") == "something new"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "expected"),
+    [
+        ("ko-KR,ko;q=0.9,en;q=0.8", "ko"),
+        ("en-GB", "en"),
+        ("de-DE,en;q=0.5,ko;q=0.7", "ko"),
+        ("de", "ko"),
+        ("", "ko"),
+        ("en;q=oops,ko;q=0.1", "ko"),
+    ],
+)
+def test_language_is_the_one_that_the_browser_prefers(accepted: str, expected: str) -> None:
+    assert preferred(accepted) == expected
+
+
+def test_behaviours_have_names_and_unknown_ones_keep_their_key() -> None:
+    assert Words("ko", behaviors=BEHAVIORS).behavior("jam") == "끼임"
+    assert Words("en", behaviors=BEHAVIORS).behavior("jam") == "jam"
+    assert Words("en", behaviors=BEHAVIORS).behavior("slip") == "slip"
