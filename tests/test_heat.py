@@ -233,7 +233,7 @@ def test_bundle_is_loaded_when_it_is_needed(tmp_path: Path, path: Path, film: Pa
         late.explain(Scene(film, 3.0, "fall-down"))
     late.bundle().write_bytes(path.read_bytes())
     assert late.explain(Scene(film, 3.5, "fall-down"))[1].score > 0.1
-    late.bundle.unlink()
+    late.bundle().unlink()
     assert late.explain(Scene(film, 3.5, "fall-down"))[1].score > 0.1
 
 

@@ -80,6 +80,10 @@ export function draw(canvas, bitmap) {
   canvas.getContext("2d").drawImage(bitmap, 0, 0);
 }
 
+// A moment on the plant's own clock; without a zone of its own, on this machine's.
+export const clock = (moment, options = {}) =>
+  new Date(moment).toLocaleTimeString(site.language, { timeZone: site.zone ?? undefined, ...options });
+
 export function element(tag, classes = "", words = "") {
   const made = document.createElement(tag);
   if (classes) made.className = classes;
@@ -200,8 +204,8 @@ const alarms = {
   },
   row(one) {
     const row = element("div");
-    const when = new Date(one.opened_at).toLocaleTimeString(site.language, { timeZone: site.zone });
-    row.append(element("strong", "", `${behavior(one.behavior)} · ${one.camera}`), element("span", "j-soft", when));
+    row.append(element("strong", "", `${behavior(one.behavior)} · ${one.camera}`));
+    row.append(element("span", "j-soft", clock(one.opened_at)));
     row.append(element("span", "j-space"));
     if (site.may_answer) {
       const button = element("button", "j-button alarm", text("acknowledge"));

@@ -1,5 +1,5 @@
 // The Live page: a tile for each camera, with its picture, state, age, faults and scores.
-import { on, want, draw, element, ready, text, behavior, site } from "./jikimi.js";
+import { on, want, clock, draw, element, ready, text, behavior, site } from "./jikimi.js";
 
 const grid = await ready("#live");
 const tiles = new Map();
@@ -27,8 +27,7 @@ function tile(name) {
 function stateOf(camera) {
   if (camera.off_duty) return ["off-duty", ""];
   if (camera.shelved_until) {
-    const time = new Date(camera.shelved_until).toLocaleTimeString(site.language, { timeZone: site.zone, timeStyle: "short" });
-    return ["shelved-until", "warn", { time }];
+    return ["shelved-until", "warn", { time: clock(camera.shelved_until, { timeStyle: "short" }) }];
   }
   return camera.state === "live" ? ["state-live", "good"] : [camera.state, "warn"];
 }
