@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 
@@ -36,7 +37,14 @@ class Visit:
     problems: list[str] = field(default_factory=list)
 
     def open(self, path: str) -> Page:
-        self.page.goto(f"{self.base}{path}")
+        try:
+            self.page.goto(f"{self.base}{path}")
+        except PlaywrightError as error:
+            if "ERR_ABORTED" not in str(error):
+                raise
+            self.page.goto(
+                f"{self.base}{path}"
+            )  # the page was showing itself anew, after something was saved
         self.page.wait_for_selector("#content, #door")
         return self.page
 

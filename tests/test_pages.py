@@ -129,7 +129,7 @@ def test_evidence_plays_and_is_answered(plant: Plant, admin: Visit) -> None:
     page.get_by_text("오경보", exact=True).click()
     page.get_by_label("메모").fill("정비 중이었음")
     page.get_by_role("button", name="저장").click()
-    page.wait_for_load_state()
+    expect(page.get_by_text("판정 · 오경보")).to_be_visible()  # among what happened, on the page shown anew
     wait_for(lambda: store.incident(uid).answer == "false-alarm")
     assert store.incident(uid).answer_note == "정비 중이었음"
     assert store.incident(uid).answered_by == "김안전"
