@@ -174,7 +174,7 @@ def test_what_nobody_expected_is_logged_by_its_place_and_not_by_its_words(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("rtsp://u:hid" + "den1@h/")
 
-    monkeypatch.setattr(type(plant.store), "incidents", fail)
+    monkeypatch.setattr(type(plant.store), "page", fail)
     answer = plant.get("/incidents")
     assert answer.status_code == 500 and "hidden1" not in answer.text + caplog.text
     assert "RuntimeError" in caplog.text and "list_incidents" in caplog.text

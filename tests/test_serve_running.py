@@ -90,6 +90,7 @@ def test_requests_that_hang_do_not_hold_up_a_stop() -> None:
     entered = threading.Event()
 
     async def hang(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"  # no part in the server's own beginning and end
         entered.set()
         while (await receive())["type"] != "http.disconnect":
             pass
