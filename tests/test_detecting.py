@@ -239,8 +239,7 @@ def test_camera_that_stops_in_mid_message_holds_up_nobody(serving: Serving, came
 
 def test_camera_that_has_gone_is_not_scored(serving: Serving, cameras: list[Camera]) -> None:
     serving.model.runs.clear()
-    for camera in cameras[:2]:
-        camera.ask(picture(GREY))
+    for camera in cameras[:2]:  # the third is waited for: nobody is answered before they have gone
         camera.ask(picture(GREY))
         camera.peer.close()
     cameras[2].asked(picture(GREY))
