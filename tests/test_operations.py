@@ -19,24 +19,8 @@ from pydantic_core import PydanticUndefined
 from jikimi import settings as settings_
 from jikimi.alert.webhook import sign
 from jikimi.cli import app
-from jikimi.serve import (
-    cameras,
-    demo,
-    evidence,
-    feedback,
-    heat,
-    incidents,
-    live_routes,
-    logins,
-    me,
-    models,
-    overview,
-    probes,
-    reports,
-    site,
-    tokens,
-    users,
-)  # fmt: skip
+from jikimi.serve import live_routes, logins, probes
+from jikimi.serve.app import PARTS
 from jikimi.serve.metrics import render
 from jikimi.settings import Settings
 from jikimi.settings_file import load_settings
@@ -221,11 +205,7 @@ def test_every_metric_is_listed_and_no_other(page: str) -> None:
 
 
 def test_every_route_is_listed(page: str) -> None:
-    parts = (
-        *(incidents, evidence, heat, reports, feedback, cameras, demo, overview, live_routes),
-        *(site, me, users, tokens, models, logins, probes),
-    )
-    for router in (*(part.router for part in parts), live_routes.sockets):
+    for router in (*(part.router for part in (*PARTS, logins, probes)), live_routes.sockets):
         for route in router.routes:
             assert isinstance(route, APIRoute | APIWebSocketRoute)
             ending = re.sub("^/(incidents|reports|cameras|users|me|models|api/session)(?=/)", "", route.path)

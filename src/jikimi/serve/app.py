@@ -36,6 +36,12 @@ from jikimi.serve.uploads import Uploads
 # FastAPI's page of documentation loads its scripts from elsewhere; it is left out, the document is not.
 _DOCUMENT = "/api/openapi.json"
 
+# Whatever of the API asks who it is, in the order of its document.
+PARTS = (
+    *(incidents, evidence, heat, reports, feedback, cameras, demo, overview, live_routes),
+    *(site, me, users, tokens, models),
+)
+
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "What was sent cannot be read"},
     401: {"model": Problem, "description": "No token or session, or none that is known"},
@@ -76,22 +82,7 @@ def create_app(backend: Backend) -> FastAPI:
     app.state.live = Live(backend)
     free_bytes = int(backend.settings.evidence.min_free_gb * 1e9)
     app.state.uploads = Uploads(backend.settings.models_folder, free_bytes)
-    for part in (
-        incidents,
-        evidence,
-        heat,
-        reports,
-        feedback,
-        cameras,
-        demo,
-        overview,
-        live_routes,
-        site,
-        me,
-        users,
-        tokens,
-        models,
-    ):
+    for part in PARTS:
         app.include_router(part.router, prefix=GUARDED, responses=_PROBLEMS)
     app.include_router(live_routes.sockets, prefix=GUARDED)
     app.include_router(logins.router, responses=_PROBLEMS)

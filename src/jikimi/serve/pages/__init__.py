@@ -10,10 +10,11 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from nicegui import app as pages
 from nicegui import ui
+from starlette.concurrency import run_in_threadpool
 
 from jikimi.serve.pages.api import Refused
 from jikimi.serve.pages.cameras import camera_page, cameras_page
-from jikimi.serve.pages.door import leave_page, log_in_page, trouble_page
+from jikimi.serve.pages.door import log_in_page, trouble_page
 from jikimi.serve.pages.frame import FOLDER, STATIC
 from jikimi.serve.pages.incident import incident_page
 from jikimi.serve.pages.incidents import Filter, incidents_page
@@ -56,10 +57,6 @@ def add_pages(app: FastAPI) -> None:
     async def log_in(request: Request) -> None:
         visitor = stranger_of(request, app)
         log_in_page(visitor, set_up=not await _has_users(visitor), goal=_goal(request))
-
-    @ui.page("/logout")
-    async def log_out(request: Request) -> Response | None:
-        return await show(request, leave_page)
 
     @ui.page("/live")
     async def live(request: Request) -> Response | None:
@@ -106,8 +103,6 @@ def add_pages(app: FastAPI) -> None:
 
 
 async def _has_users(visitor: Visitor) -> bool:
-    from starlette.concurrency import run_in_threadpool
-
     return await run_in_threadpool(visitor.backend.store.has_users)
 
 

@@ -48,12 +48,6 @@ def _languages(visitor: Visitor) -> None:
     )
 
 
-async def leave_page(visitor: Visitor) -> None:
-    """End the session and go to the door."""
-    await visitor.api.delete("/me/session")
-    ui.navigate.to("/login")
-
-
 def trouble_page(visitor: Visitor, error: Refused) -> None:
     """Say why a page cannot be shown."""
     head(visitor)

@@ -74,7 +74,17 @@ def _navigation(visitor: Visitor, active: str) -> None:
         ui.menu(),
     ):
         ui.menu_item(visitor.name).props("disable")
-        ui.menu_item(words("log-out"), lambda: ui.navigate.to("/logout"))
+        ui.menu_item(words("log-out"), lambda: _leave(visitor))
+
+
+async def _leave(visitor: Visitor) -> None:
+    """End the session and go to the door. Not a page: any site could link to one."""
+    try:
+        await visitor.api.delete("/me/session")
+    except Refused as error:
+        told(error)
+        return
+    ui.navigate.to("/login")
 
 
 def remember(what: str, value: str) -> None:

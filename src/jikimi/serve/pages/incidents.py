@@ -57,13 +57,18 @@ async def incidents_page(visitor: Visitor, found: Filter) -> None:
         with ui.element("div").classes("j-row"):
             heading(words("incidents"))
             ui.element("span").classes("j-space")
-            query = urlencode({"language": words.language})
-            ui.link("CSV", f"/api/v1/incidents.csv?{query}").props("download").classes("j-button plain")
+            press("CSV", lambda: ui.navigate.to(_sheet(visitor, found)), kind="plain")
             if visitor.may_answer:
                 press(words("report-missed"), lambda: report_missed(visitor), kind="plain")
         listing = _Listing(visitor, found)
         _filters(visitor, found, cameras, listing)
         await listing.build()
+
+
+def _sheet(visitor: Visitor, found: Filter) -> str:
+    """The address of what the filter finds, as CSV."""
+    asked = {key: value for key, value in found.params(visitor).items() if value}
+    return f"/api/v1/incidents.csv?{urlencode(asked | {'language': visitor.words.language}, doseq=True)}"
 
 
 def _filters(visitor: Visitor, found: Filter, cameras: list[str], listing: "_Listing") -> None:
@@ -178,9 +183,7 @@ class _Listing:
             "behavior": words.behavior(one["behavior"]),
             "camera": f"{one['camera']} · {one['zone']}" if one["zone"] else one["camera"],
             "peak": f"{one['peak']:.2f}",
-            "duration": words("lasts")
-            if one["closed_at"] is None
-            else words.lasted(one["opened_at"], one["closed_at"]),
+            "duration": words.lasted(one["opened_at"], one["closed_at"]),
             "answer": answer,
         }
 

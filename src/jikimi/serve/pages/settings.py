@@ -1,5 +1,6 @@
 """Settings: users, tokens, targets, the site, who did what, and the system's health."""
 
+import json
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -51,8 +52,6 @@ def _password(visitor: Visitor) -> None:
                 "'application/json', 'X-CSRF-Token': window.jikimi.csrf}, body: JSON.stringify(%s)});"
                 "return answer.ok ? '' : (await answer.json()).detail;"
             )
-            import json
-
             body = json.dumps({"old": old.value or "", "new": new.value or ""}).replace("<", "\\u003c")
             problem = await ui.run_javascript(script % body, timeout=20)
             if problem:
