@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 
 from jikimi.store import SecretBox, Store, open_box, open_store
 from jikimi.store.tables import Base
@@ -56,6 +56,11 @@ def sqlite_store(tmp_path: Path, box: SecretBox) -> Iterator[Store]:
 
 
 def _empty(store: Store) -> None:
+    """Delete every row, and count from 1 again."""
     with store._writing() as session:
-        for table in reversed(Base.metadata.sorted_tables):
-            session.execute(delete(table))
+        tables = Base.metadata.sorted_tables
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(text(f"TRUNCATE {', '.join(table.name for table in tables)} RESTART IDENTITY"))
+        else:
+            for table in reversed(tables):
+                session.execute(delete(table))

@@ -1,6 +1,7 @@
 """Connections: SQLite that survives a power cut, or PostgreSQL that heals. No password is ever shown."""
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +85,25 @@ def _sqlite(url: str) -> Engine:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")  # WAL's usual NORMAL may lose the last commits
         connection.execute("PRAGMA foreign_keys=ON")
     except sqlite3.Error:
         connection.close()  # the pool does not know it yet
         raise
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Where two make a new database a WAL one at once, SQLite refuses one of them without waiting."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def _begin_sqlite(connection: Connection) -> None:
