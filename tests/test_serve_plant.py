@@ -226,22 +226,28 @@ def resolve(host: str) -> list[str]:
 
 @contextmanager
 def open_plant(folder: Path, **more: Any) -> Iterator[Plant]:
-    settings = settings_in(folder)
     put_back(folder)
     with open_store(f"sqlite:///{folder / 'jikimi.db'}", box=open_box(folder / "key", None)) as store:
-        plant = Plant(folder, store, FastAPI())
-        values: dict[str, Any] = {
-            "check_camera": check_camera, "try_target": plant.try_target, "try_camera": plant.try_camera,
-            "explain": plant.explain, "theta_on": lambda: {"fall": 0.5, "jam": 0.6},
-            "resolve": resolve, "passwords": CHEAP,
-        }  # fmt: skip
-        backend = Backend(settings, store, plant.status_file, **values | more)
-        plant.app = create_app(backend)
+        plant = plant_on(folder, store, **more)
         if not _kept:
             fill(plant)
             keep(folder)
         plant.say()
         yield plant
+
+
+def plant_on(folder: Path, store: Store, **more: Any) -> Plant:
+    """A plant on a store, which is left as it is."""
+    plant = Plant(folder, store, FastAPI())
+    values: dict[str, Any] = {
+        "check_camera": check_camera, "try_target": plant.try_target, "try_camera": plant.try_camera,
+        "explain": plant.explain, "theta_on": lambda: {"fall": 0.5, "jam": 0.6},
+        "resolve": resolve, "passwords": CHEAP,
+    }  # fmt: skip
+    settings = more.pop("settings", None) or settings_in(folder)
+    backend = Backend(settings, store, plant.status_file, **values | more)
+    plant.app = create_app(backend)
+    return plant
 
 
 def incident(

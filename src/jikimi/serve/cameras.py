@@ -1,12 +1,13 @@
 """Cameras: what is watched and how it is now; adding, changing, shelving, trying."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path as FilePath
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from pydantic import ValidationError
 
-from jikimi.address import Address
+from jikimi.address import Address, is_network
 from jikimi.errors import JikimiError
 from jikimi.serve.access import Admin, Caller, Operator, Viewer
 from jikimi.serve.addresses import usable
@@ -63,13 +64,26 @@ def seen_camera(request: Request, caller: Viewer, name: _Name) -> CameraAnswer:
     camera = known_cameras(backend_of(request)).get(name) if caller.may_see(name) else None
     if camera is None:
         raise _none(name)
-    return camera
+    return _told(camera, caller)
+
+
+def _told(camera: CameraAnswer, caller: Caller) -> CameraAnswer:
+    """A camera as a caller is told of it: where recordings lie on this machine is for who adds cameras."""
+    if caller.role == "admin":
+        return camera
+    sub = None if camera.sub is None else _without_folder(camera.sub)
+    return camera.model_copy(update={"address": _without_folder(camera.address), "sub": sub})
+
+
+def _without_folder(shown: str) -> str:
+    return shown if is_network(shown) else FilePath(shown).name
 
 
 @router.get("/cameras", summary="Every camera")
 def list_cameras(request: Request, caller: Viewer) -> list[CameraAnswer]:
-    """Those of jikimi.toml (`fixed`) and those that were added."""
-    return [camera for name, camera in known_cameras(backend_of(request)).items() if caller.may_see(name)]
+    """Those of jikimi.toml (`fixed`) and those that were added. Only admins are told where recordings lie."""
+    found = known_cameras(backend_of(request))
+    return [_told(camera, caller) for name, camera in found.items() if caller.may_see(name)]
 
 
 @router.get("/cameras/{name}", summary="One camera")

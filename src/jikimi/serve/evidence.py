@@ -21,9 +21,11 @@ _MEDIA = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".json": "application/json"
 
 Number = Annotated[int, InPath(ge=0, le=1_000_000)]
 
+_FILE: dict[str, Any] = {"video/mp4": {}, "image/jpeg": {}, "application/json": {}}
+
 FILES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"video/mp4": {}, "image/jpeg": {}, "application/json": {}}},
-    206: {"description": "A part of it"},
+    200: {"content": _FILE},
+    206: {"content": _FILE | {"multipart/byteranges": {}}, "description": "A part of it, or parts"},
     400: {"description": "No such way to ask for a part"},
     416: {"description": "No such part"},
 }

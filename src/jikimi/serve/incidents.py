@@ -21,7 +21,7 @@ from jikimi.serve.answers import (
     evidence_answer,
 )
 from jikimi.serve.backend import backend_of
-from jikimi.serve.sheets import Language, answer_sheet, incident_rows
+from jikimi.serve.sheets import SHEET, Language, answer_sheet, incident_rows
 from jikimi.serve.summary import KnownBehaviors
 from jikimi.serve.wanted import local_of, wanted_incidents
 from jikimi.store import IncidentFilter, IncidentRecord, Store
@@ -71,7 +71,10 @@ def list_incidents(
 
 
 @router.get(
-    "/incidents.csv", summary="Incidents for a spreadsheet, newest first", response_class=StreamingResponse
+    "/incidents.csv",
+    summary="Incidents for a spreadsheet, newest first",
+    response_class=StreamingResponse,
+    responses=SHEET,
 )
 def export_incidents(
     request: Request,

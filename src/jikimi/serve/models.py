@@ -45,7 +45,13 @@ def list_models(request: Request, _caller: Viewer) -> ModelsAnswer:
     return every_model(backend_of(request))
 
 
-@router.post("", summary="Add a model", status_code=201, openapi_extra=_BODY)
+@router.post(
+    "",
+    summary="Add a model",
+    status_code=201,
+    openapi_extra=_BODY,
+    responses={200: {"model": ModelAnswer, "description": "It was there already"}},
+)
 async def add_model(request: Request, response: Response, caller: SiteAdmin) -> ModelAnswer:
     """The body is a bundle of at most 512 MiB. It is tested in a process apart, and kept.
 

@@ -21,7 +21,7 @@ from jikimi.serve.overview_answers import (
     ReportAnswer,
     TypeChange,
 )
-from jikimi.serve.sheets import Language, answer_sheet, overview_rows
+from jikimi.serve.sheets import SHEET, Language, answer_sheet, overview_rows
 from jikimi.serve.wanted import Names, Shifts, in_shifts, local_of, visible
 from jikimi.store import IncidentFilter
 
@@ -79,7 +79,12 @@ def show_overview(request: Request, _caller: Viewer, asked: _Asked) -> OverviewA
     return overview(backend_of(request), asked)
 
 
-@router.get("/overview.csv", summary="What happened in a time, as a table", response_class=StreamingResponse)
+@router.get(
+    "/overview.csv",
+    summary="What happened in a time, as a table",
+    response_class=StreamingResponse,
+    responses=SHEET,
+)
 def export_overview(
     request: Request, caller: Viewer, asked: _Asked, language: Language = None
 ) -> StreamingResponse:

@@ -28,7 +28,12 @@ def healthz(request: Request, response: Response, strict: bool = False) -> Healt
     return found
 
 
-@router.get("/metrics", summary="For Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="For Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 def metrics(request: Request) -> Response:
     """Counters and latencies. No camera's address is in them."""
     backend = backend_of(request)

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from fastapi.responses import StreamingResponse
@@ -24,6 +24,9 @@ Cell = str | int | float | None
 
 # Excel takes a file for UTF-8 by this alone; without it Korean is garbled.
 BOM = "\ufeff"
+
+SHEET: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+"""What a route that answers with a table answers."""
 
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"); full-width ones too.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
