@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from taking_turns import pytest_configure, pytest_runtest_protocol
+
+__all__ = ["pytest_configure", "pytest_runtest_protocol"]
+
 REQUIRED = frozenset(filter(None, os.environ.get("JIKIMI_REQUIRE", "").split(",")))
 
 # CI has no footage to skip for: a skipped test must be impossible there.

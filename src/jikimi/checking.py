@@ -54,7 +54,8 @@ def _lines(settings: Settings, *, serving: bool) -> Iterator[str]:
     yield from _unready(settings, [wanted.settings for wanted in following.wanted.values()])
     if serving:
         yield from _in_the_clear(settings)
-        yield f"API: {settings.serve.scheme}://{settings.serve.host}:{settings.serve.port}/api"
+        base = f"{settings.serve.scheme}://{settings.serve.host}:{settings.serve.port}"
+        yield f"dashboard: {base}/ (API: {base}/api)"
 
 
 def _in_the_clear(settings: Settings) -> Iterator[str]:
@@ -159,7 +160,7 @@ def _opened(settings: Settings) -> tuple[Following, Card]:
 def _unready(settings: Settings, cameras: list[CameraSettings]) -> Iterator[str]:
     """What is odd and no reason not to start."""
     if not cameras:
-        yield "no camera yet: jikimi camera add NAME ADDRESS"
+        yield "no camera yet: add one on the dashboard, or with jikimi camera add NAME ADDRESS"
     for camera in cameras:
         if not camera.address.is_network and not Path(camera.address.reveal()).exists():
             yield f"camera {camera.name!r}: {camera.address} is not there now; it is tried again and again"

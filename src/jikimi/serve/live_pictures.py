@@ -18,6 +18,7 @@ from PIL import Image as PillowImage
 
 from jikimi.errors import VideoError
 from jikimi.picture_wire import Head, PictureInbox
+from jikimi.serve.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +34,6 @@ _LOOK_EVERY_S = 0.05
 # A camera's process that was lost is back within a second.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
 
-# Pictures come in no perfect beat: one that is this much early counts as due.
-EARLY = 0.8
-
 
 @dataclass(frozen=True, slots=True)
 class LivePicture:
@@ -50,18 +48,18 @@ class LivePicture:
 
 @dataclass(slots=True)
 class _Line:
-    """The connection to one camera, None while there is none; its back-off, and when it last was encoded."""
+    """The connection to one camera, None while there is none; its back-off, and when it is encoded again."""
 
     camera: str
     peer: socket.socket | None = None
     inbox: PictureInbox | None = None
     due_s: float = 0.0
     pause_s: float = _FIRST_PAUSE_S
-    encoded_s: float = float("-inf")
+    pace: Pace = field(default_factory=Pace)
 
     def back_off(self, now_s: float) -> None:
         """Connect later, and later still the next time; a picture makes that good."""
-        self.due_s, self.encoded_s = now_s + self.pause_s, float("-inf")
+        self.due_s, self.pace = now_s + self.pause_s, Pace()
         self.pause_s = min(_LONGEST_PAUSE_S, 2 * self.pause_s)
 
 
@@ -176,12 +174,10 @@ class LivePictures:
 
     def _encode(self, line: _Line, head: Head, pixels: bytearray) -> None:
         """Make a JPEG of it, unless all who look want fewer."""
-        now_s = self.clock()
         with self._lock:
             rate_hz = max(self._wanted.get(line.camera, {}).values(), default=0.0)
-        if not rate_hz or now_s - line.encoded_s < EARLY / rate_hz:
+        if not rate_hz or not line.pace.take(self.clock(), rate_hz):
             return
-        line.encoded_s = now_s
         jpeg = encode(head, pixels)
         self.encoded += 1
         picture = LivePicture(line.camera, self.encoded, head.arrived_s, head.at_s, jpeg)

@@ -10,7 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from jikimi.serve.access import Caller
-from jikimi.serve.live_pictures import EARLY, LivePicture, LivePictures
+from jikimi.serve.live_pictures import LivePicture, LivePictures
+from jikimi.serve.pace import Pace
 
 MOST_EVENTS = 500
 
@@ -32,7 +33,7 @@ class Onlooker:
     _replies: deque[str] = field(default_factory=lambda: deque(maxlen=4), init=False)
     _events: deque[str] = field(default_factory=deque, init=False)
     _due: dict[str, None] = field(default_factory=dict, init=False)
-    _sent: dict[str, tuple[int, float]] = field(default_factory=dict, init=False)
+    _sent: dict[str, tuple[int, Pace]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.lost.set()
@@ -110,11 +111,9 @@ class Onlooker:
         while self._due:
             camera = next(iter(self._due))
             del self._due[camera]
-            number, sent_s = self._sent.get(camera, (0, float("-inf")))
-            if camera not in self.watched or now_s - sent_s < EARLY / self.rate_hz:
-                continue
-            picture = self.pictures.newest(camera)
-            if picture is not None and picture.number > number:
-                self._sent[camera] = picture.number, now_s
+            number, pace = self._sent.get(camera) or (0, Pace())
+            picture = self.pictures.newest(camera) if camera in self.watched else None
+            if picture is not None and picture.number > number and pace.take(now_s, self.rate_hz):
+                self._sent[camera] = picture.number, pace
                 return picture
         return None

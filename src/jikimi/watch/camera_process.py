@@ -222,11 +222,11 @@ class CameraProcess:
         damaged = self.wellness.see(reader, tick)
         shown = self.regions.shown(tick.frame.image_HWC)
         self._recent.add(shown)
-        self.showing.show(shown, tick.arrived_s)
         if not damaged:  # a torn picture is no evidence of anything; it leaves a gap of a tick
             self.link.offer(self._looking[1].question(tick))
             if (shadow := self._shadow) is not None:
                 shadow.see(reader, tick)
+        self.showing.show(shown, tick.arrived_s)  # last: whoever looks gives way to deciding
 
     def _decide(self, answered: Answered) -> None:
         if answered.verdict.error:
