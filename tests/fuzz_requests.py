@@ -30,6 +30,7 @@ AWAY = {
     ("GET", "/api/v1/incidents/{uid}/heat"): {503},  # another map is being made
     ("POST", "/api/v1/cameras/{name}/try"): {502, 503},  # the camera that was tried failed, or hangs
     ("POST", "/api/v1/targets/{name}/try"): {502, 503},  # the target did
+    ("POST", "/api/v1/targets/try"): {502, 503},
     ("GET", "/api/v1/status"): {503},  # the site has never said how it is
     ("GET", "/healthz"): {503},  # the probe's very question
 }
@@ -46,6 +47,7 @@ _CAMERA = {
     "address": "rtsp://u:pw7Zq@10.0.0.5/x",
     "zones": [{"name": "z", "polygon": [[0, 0], [1, 0], [1, 1]]}],
 }
+_WEBHOOK = {"kind": "webhook", "url": "https://u:pw7Zq@10.0.0.6/x", "secret": "pw7Zq"}
 _NEW = {"role": "viewer", "cameras": ["press-3"], "password": "another good one"}
 
 # Bodies that are meant, the usual one first.
@@ -57,6 +59,9 @@ BODIES: Mapping[tuple[str, str], tuple[Any, ...]] = {
     ("PUT", "/api/v1/me/password"): ({"old": "password-root", "new": "another good one"},),
     ("PUT", "/api/v1/users/{name}"): ({"role": "viewer"}, _NEW, {"role": "admin", "cameras": [CAMERA]}),
     ("PUT", "/api/v1/users/{name}/password"): ({"password": "another good one"},),
+    ("PUT", "/api/v1/targets/{name}"): (_WEBHOOK, {"kind": "webhook"}),
+    ("POST", "/api/v1/targets/try"): (_WEBHOOK | {"name": "new"}, {"name": "siren", "kind": "webhook"}),
+    ("PUT", "/api/v1/settings/{key}"): ({"value": 60}, {"value": [["hook"]]}, {"value": None}),
     ("POST", "/api/v1/tokens"): ({"name": "new"}, {"name": USER}, {"name": "n", "cameras": [CAMERA]}),
     ("POST", "/api/session/login"): ({"name": "eye", "password": "password-eye"},),
 }  # fmt: skip
@@ -94,11 +99,15 @@ def operations(app: FastAPI) -> dict[str, APIOperation[Any, Any, Any, Any]]:
 def known(path: str, models: Models) -> dict[str, tuple[Any, ...]]:
     """What there is, by the name of a parameter; the usual one first."""
     names: tuple[str, ...] = ("press-3", CAMERA, "gate", "프레스 2")
-    others = {"/targets/": ("hook",), "/users/": ("boss", USER, "one-eye"), "/tokens/": ("board", TOKEN)}
+    others = {
+        "/targets/": ("siren", "hook"),
+        "/users/": ("boss", USER, "one-eye"),
+        "/tokens/": ("board", TOKEN),
+    }
     names = next((there for part, there in others.items() if part in path), names)
     uids = ("r1", REPORT) if "/reports/" in path else ("i1", INCIDENT, "i2")
     return {
-        "name": names, "uid": uids, "number": (0,),
+        "name": names, "uid": uids, "number": (0,), "key": ("evidence.keep_days", "alerts.lists", "shift"),
         "sha256": models[1:] if path.endswith("/challenge") else models,
         "camera": (["press-3"], [CAMERA], ["gate", CAMERA]), "shift": (["all"],), "behavior": (["fall"],),
     }  # fmt: skip

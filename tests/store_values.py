@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from jikimi.settings import CameraSettings
+from jikimi.settings import CameraSettings, Target
 from jikimi.store import (
     AuditRecord,
     BothRecord,
@@ -18,6 +18,7 @@ from jikimi.store import (
     ReportRecord,
     ScoreCountRecord,
     SessionRecord,
+    SettingRecord,
     ShadowRecord,
     Store,
     TokenRecord,
@@ -33,6 +34,12 @@ ADDRESS = "rtsp://admin:s3cr3t@10.0.0.5:554/live"
 
 def later(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
+
+
+def target(name: str = "관제실", **more: object) -> Target:
+    url = "https://x:url-s3cr3t@hooks.test/1"
+    values = {"name": name, "kind": "webhook", "url": url, "secret": "hmac-s3cr3t"}
+    return Target.model_validate(values | more)
 
 
 def camera(name: str = "press-3", address: str = ADDRESS, **settings: object) -> CameraSettings:
@@ -81,6 +88,8 @@ def fill(store: Store) -> None:
         camera("프레스 2", zones=[{"name": "벨트", "polygon": [(0, 0), (1, 0), (1, 1)]}]), at=NOON
     )
     store.shelve("프레스 2", until=later(3600), by="kim")
+    store.put_target(target(), at=NOON)
+    store.put_setting(SettingRecord("evidence.keep_days", 90.0, NOON, "kim"))
     store.open_incident(incident(), [notice("i1:opened:phone")])
     store.open_incident(incident("i2", 60.0), [notice("i2:opened:phone", uid="i2")])
     store.escalate("i2", at=later(200), notices=[notice("i2:escalated:siren", "siren", "i2")])

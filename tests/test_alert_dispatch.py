@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from alert_servers import FakeChannel, FakeClock, MemoryOutbox, notice, seeded, target, web_server
-from jikimi.alert.channels import open_channel
+from jikimi.alert.channels import Unusable, open_channel, open_channels
 from jikimi.alert.dispatch import Dispatcher, undelivered
 from jikimi.alert.message import Plant
 from jikimi.errors import AlertError, RefusedError
@@ -236,6 +236,7 @@ def test_target_that_left_the_settings_is_given_up(start: Start) -> None:
     given_up: list[str] = []
     outbox = MemoryOutbox()
     outbox.enqueue([notice(1, "gone")])
+    outbox.clock.advance(31)
     start(outbox, {}, on_given_up=lambda delivery, error: given_up.append(error))
     wait_until(lambda: outbox.states() == ["given-up"])
     assert "'gone'" in given_up[0]
@@ -324,3 +325,47 @@ def test_broker_killed_and_back_gets_every_notice(start: Start, mosquitto: Mosqu
         channel.close()
     keys = [event["key"] for event in listener.events("jikimi/incident")]
     assert set(keys) == {f"inc-{number}:opened:a" for number in range(6)}
+
+
+def test_notice_for_a_target_that_was_just_added_is_not_given_up(start: Start) -> None:
+    given_up: list[Delivery] = []
+    outbox = MemoryOutbox()
+    outbox.enqueue([notice(1)])
+    dispatcher = start(
+        outbox, {"b": FakeChannel()}, on_given_up=lambda delivery, _: given_up.append(delivery)
+    )
+    beats = dispatcher.beats
+    wait_until(lambda: dispatcher.beats > beats + 2)
+    assert outbox.states() == ["due"] and not given_up
+    outbox.clock.advance(31)
+    dispatcher.knock()
+    wait_until(lambda: outbox.states() == ["given-up"])
+    assert len(given_up) == 1
+
+
+def test_what_is_for_an_unusable_target_waits_and_is_told_when_it_can_be(start: Start) -> None:
+    outbox, other = MemoryOutbox(), FakeChannel()
+    outbox.enqueue([notice(1)])
+    channels = {"a": Unusable("target 'a': sealed with another key"), "b": other}
+    first = start(outbox, channels)  # type: ignore[arg-type]
+    wait_until(lambda: outbox.rows[1].delivery.attempts > 0)
+    first.stop()
+    assert outbox.states() == ["due"]
+    channel = FakeChannel()
+    start(outbox, {"a": channel})
+    wait_until(lambda: outbox.states() == ["delivered"])
+
+
+def test_refused_target_has_a_stand_in_and_the_others_their_channels() -> None:
+    good, bad = target("webhook", "http://a.test/"), target("webhook", "http://u:s3cr3t:x/", name="b")
+    told: list[str] = []
+
+    def stand_in(error: RefusedError) -> Unusable:
+        told.append(str(error))
+        return Unusable(str(error))
+
+    channels = open_channels([bad, good], plant=Plant(), on_refused=stand_in)
+    assert isinstance(channels["b"], Unusable) and not isinstance(channels[good.name], Unusable)
+    assert "s3cr3t" not in told[0]
+    with pytest.raises(RefusedError):
+        open_channels([bad, good], plant=Plant())

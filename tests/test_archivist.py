@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import av
@@ -418,3 +418,17 @@ def test_the_film_of_a_report_is_no_orphan_of_an_incident(sqlite_store: Store, t
         archive.archivist.unknown = lambda _path, uid, _camera: told.append(uid)
         wait_for(lambda: archive.archivist._passes == 2)
         assert not told and not Manifest(archive.folder).listed()
+
+
+def test_changed_limits_delete_what_is_over_them_at_once(sqlite_store: Store, tmp_path: Path) -> None:
+    with archiving(sqlite_store, tmp_path, sweep_every_s=3600.0) as archive:
+        archive.put(A, archive.video(A))
+        wait_for(lambda: len(archive.rows()) == 2)
+        sqlite_store.lock(B, locked=True, at=datetime.now(UTC), by="kim")
+        archive.put(B, archive.video(B))
+        wait_for(lambda: len(archive.rows(B)) == 2)
+        kept = archive.settings.evidence
+        less = archive.settings.model_copy(update={"evidence": kept.model_copy(update={"max_gb": 1e-9})})
+        archive.archivist.change(less)
+        wait_for(lambda: all(row.deleted_at for row in archive.rows(A)))
+        assert not any(row.deleted_at for row in archive.rows(B))

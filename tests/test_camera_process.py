@@ -18,7 +18,7 @@ from jikimi.bundle import Card, read_card
 from jikimi.settings import CameraSettings
 from jikimi.watch.camera_process import CameraProcess
 from jikimi.watch.link import Answered, Question
-from jikimi.watch.messages import CameraConfig, EvidenceKept, IncidentChanged, ScoresCounted
+from jikimi.watch.messages import CameraConfig, EvidenceKept, IncidentChanged, Roll, ScoresCounted
 from jikimi.watch.regions import WHOLE
 from jikimi.watch.wire import Look, Verdict
 
@@ -155,3 +155,17 @@ def test_counts_come_before_the_status_that_is_then_the_newest_word(watch: Watch
     assert counts.counts["fall-down"][25] == 1 and beat.news.decisions == 1
     watched.process.finish()
     assert watched.told() == []
+
+
+def test_rolls_are_changed_without_looking_away(watch: Watch) -> None:
+    watched = watch(theta_on={"fall-down": 0.7}, sub="rtsp://10.0.0.5/small")
+    process = watched.process
+    watched.pipe.send(Roll(2.5, 7.0))
+    process._listen()
+    for feed in (process.analysed, process.recorded):
+        assert (feed.view.keep.pre_roll_s, feed.view.keep.post_roll_s) == (2.5, 7.0)
+    watched.decide(40, whole=0.1)
+    watched.decide(6, whole=0.9)
+    process.finish()
+    _, told = curve_of(watched.told())
+    assert told["t_s"][0] == -2.5

@@ -26,16 +26,18 @@ from cameras import CameraServer, rtsp, write_film
 from jikimi import cli
 from jikimi.address import Address
 from jikimi.archive import Manifest
+from jikimi.checking import check_site
 from jikimi.cli_alerts import quoted
 from jikimi.errors import VideoError
 from jikimi.running import alone
 from jikimi.settings import CameraSettings, Settings
 from jikimi.settings_file import load_settings
 from jikimi.status import CameraStatus, SiteStatus, write_status
-from jikimi.store import IncidentRecord, Store, open_box, open_store
+from jikimi.store import IncidentRecord, SettingRecord, Store, open_box, open_store
 from jikimi.watch.archivist import HEAD
 from jikimi.watch.trying import try_camera
 from sites import Receiver, RunningSite, shop_floor, wait_for
+from store_values import NOON, target
 from videos import write_video
 
 __all__ = ["rtsp"]
@@ -418,6 +420,110 @@ def test_token_is_shown_once_and_its_table_holds_the_hash(jikimi: Jikimi) -> Non
     assert (all_of_them.role, all_of_them.cameras) == ("viewer", None)
     assert "token: name:" in jikimi("token", "a/b").line
     assert jikimi("token", "a", "--role", "god").code == 2
+
+
+def test_target_is_added_listed_told_and_removed(jikimi: Jikimi, place: Place) -> None:
+    place.write(HOOK.format(kind="webhook", url="http://127.0.0.1:9/"))
+    listed = jikimi("target", "list", "--config", place.config).out.splitlines()
+    assert [line.split() for line in listed[1:]] == [["t", "webhook", "yes", "1", "jikimi.toml"]]
+    add = ("target", "add", "lamp", "webhook", "-", "--secret", "-", "--no-faults", "--config", place.config)
+    with Receiver() as hook:
+        given_ = f"http://127.0.0.1:{hook.port}/{PASSWORD}\n{PASSWORD}\n"
+        hook.refuses = True
+        assert "HTTP 503" in jikimi(*add, stdin=given_).line
+        assert [row["name"] for row in targets_of(jikimi, place)] == ["t"]
+        hook.refuses = False
+        added = jikimi(*add, stdin=given_)
+        assert added.code == 0 and "told in 0." in added.out and "target 'lamp' added" in added.out
+        assert jikimi("target", "test", "lamp", "--config", place.config).code == 0
+        assert [body["event"] for _, _, body in hook.told] == ["test", "test"]
+    assert targets_of(jikimi, place)[0] == {
+        "name": "lamp", "kind": "webhook", "faults": False, "lists": [1], "from": "store", "problem": "",
+    }  # fmt: skip
+    assert "there is one" in jikimi(*add, stdin=given_).line
+    for name in ("add", "remove"):
+        rest = ("webhook", "http://127.0.0.1:9/", "--secret", PASSWORD) if name == "add" else ()
+        assert "change it there" in jikimi("target", name, "t", *rest, "--config", place.config).line
+    with place.store() as store:
+        assert [row.what for row in store.audit_trail()] == ["put target"]
+        assert PASSWORD not in repr(store.audit_trail())
+    assert jikimi("target", "remove", "lamp", "--config", place.config).code == 0
+    assert "none of that name" in jikimi("target", "remove", "lamp", "--config", place.config).line
+
+
+def targets_of(jikimi: Jikimi, place: "Place") -> Any:
+    return json.loads(jikimi("target", "list", "--json", "--config", place.config).out)
+
+
+@pytest.mark.parametrize(
+    ("rest", "words"),
+    [
+        (("webhook", "http://h/"), "secret: a webhook is signed"),
+        (("webhook", "ftp://S3cr@et/", "--secret", "x"), "url: a webhook takes"),
+        (("mqtt", "mqtt://S3cr@et:99999"), "the url's port"),
+        (("mqtt", "mqtt://h", "--topic", "a/#"), "topic"),
+        (("apprise", "nosuch://S3cr@et"), "Apprise does not understand"),
+    ],
+)
+def test_target_that_cannot_be_is_refused_without_its_secret(
+    jikimi: Jikimi, place: Place, rest: tuple[str, ...], words: str
+) -> None:
+    line = jikimi("target", "add", "a", *rest, "--no-test", "--config", place.config).line
+    assert words in line and "S3cr" not in line
+    assert targets_of(jikimi, place) == []
+
+
+def test_target_in_both_places_is_refused_at_the_start_and_put_right(jikimi: Jikimi, place: Place) -> None:
+    with place.store() as store:
+        store.put_target(target("t"), at=NOON)
+    place.write(HOOK.format(kind="webhook", url="http://127.0.0.1:9/"))
+    assert "target 't' is in jikimi.toml and in the store; keep one" in refusal(place)
+    assert jikimi("target", "remove", "t", "--config", place.config).code == 0
+    check_site(load_settings(place.config), serving=True)
+
+
+def test_target_in_the_lists_is_not_removed(jikimi: Jikimi, place: Place) -> None:
+    with place.store() as store:
+        store.put_target(target("lamp"), at=NOON)
+        store.put_setting(SettingRecord("alerts.lists", [["lamp"]], NOON, "kim"))
+    assert "in the lists" in jikimi("target", "remove", "lamp", "--config", place.config).line
+    assert jikimi("settings", "reset", "alerts.lists", "--config", place.config).code == 0
+    assert jikimi("target", "remove", "lamp", "--config", place.config).code == 0
+
+
+def test_values_are_listed_with_their_source_and_given_back(
+    jikimi: Jikimi, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.write("[evidence]\nkeep_days = 30\n")
+    monkeypatch.setenv("JIKIMI_HEALTH__FROZEN_S", "7")
+    with place.store() as store:
+        store.put_setting(SettingRecord("evidence.keep_days", 90, NOON, "kim"))
+    listed = jikimi("settings", "list", "--config", place.config).out.splitlines()
+    rows = {line.split()[0]: line.split() for line in listed}
+    assert rows["evidence.keep_days"] == [
+        "evidence.keep_days",
+        "90.0",
+        "stored",
+        "30.0",
+        "(jikimi.toml)",
+        "kim",
+    ]
+    assert rows["evidence.max_gb"][1:3] == ["50.0", "default"]
+    assert rows["health.frozen_s"][1:3] == ["7.0", "environment"]
+    lines = check_site(load_settings(place.config), serving=True)
+    assert any("keep_days: 90 holds, stored by kim" in line for line in lines)
+    held = json.loads(jikimi("settings", "list", "--json", "--config", place.config).out)
+    assert {row["key"]: row["value"] for row in held}["evidence.keep_days"] == 90
+    reset = jikimi("settings", "reset", "evidence.keep_days", "--config", place.config)
+    assert reset.out == "evidence.keep_days: 30.0 holds (jikimi.toml)\n"
+    assert (
+        "nothing is stored"
+        in jikimi("settings", "reset", "evidence.keep_days", "--config", place.config).line
+    )
+    assert "none of that name" in jikimi("settings", "reset", "serve.port", "--config", place.config).line
+    with place.store() as store:
+        (noted,) = store.audit_trail()
+    assert (noted.what, dict(noted.details)) == ("reset setting", {"from": 90.0, "to": 30.0})
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))

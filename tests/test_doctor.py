@@ -26,10 +26,12 @@ from jikimi.doctor import Finding, examine, machine, outside, site
 from jikimi.settings import CameraSettings, Settings
 from jikimi.settings_file import load_settings
 from jikimi.status import CameraStatus, SiteStatus, write_status
-from jikimi.store import Store, open_box, open_store
+from jikimi.store import SettingRecord, Store, open_box, open_store
 from jikimi.store.tables import SCHEMA
 from jikimi.watch.trying import CameraFacts, StreamFacts
 from mosquitto_server import Mosquitto, free_port, guarded_mosquitto, mosquitto
+from store_values import NOON
+from store_values import target as stored_target
 
 pytest_plugins = ("postgres_server",)
 
@@ -259,6 +261,42 @@ def test_key_that_others_read_is_lost_or_another_is_a_problem(place: Place) -> N
     assert finding.level == "problem" and finding.cure.startswith("run: chmod 600")
     key.unlink()
     assert "lost" in place.findings()["key"].found
+
+
+# --- what was stored while the site ran
+
+
+def test_stored_values_and_targets_are_told_with_the_way_back(place: Place) -> None:
+    place.write("[evidence]\nkeep_days = 30\n" + target("hook", "webhook", "http://127.0.0.1:9/"))
+    with place.store() as store:
+        store.put_setting(SettingRecord("evidence.keep_days", 90, NOON, "kim"))
+        store.put_setting(SettingRecord("site.language", "de", NOON, "kim"))
+        store.put_target(stored_target("lamp", url="http://127.0.0.1:9/l4mp"), at=NOON)
+        store.put_target(stored_target("hook"), at=NOON)
+    found = place.findings()
+    keep = found["setting evidence.keep_days"]
+    assert keep.level == "ok" and "90 holds, stored by kim" in keep.found and "says 30" in keep.found
+    assert "jikimi settings reset evidence.keep_days" in keep.found
+    told = [one for one in examine(place.config) if one.what == "stored settings"]
+    assert [one.level for one in told] == ["warning", "warning"]
+    assert "jikimi target remove 'hook'" in told[0].cure and "site.language" in told[1].found
+    assert found["target lamp"].level == "problem"  # nobody listens there
+    assert not [word for word in ("l4mp", "s3cr3t") if word in str(examine(place.config))]
+
+
+def test_stored_target_is_somebody_who_is_alerted(place: Place) -> None:
+    assert place.findings()["settings"].level == "warning"
+    with place.store() as store:
+        store.put_target(stored_target("lamp", url="http://127.0.0.1:9/"), at=NOON)
+    assert place.findings()["settings"].level == "ok"
+
+
+def test_target_under_a_lost_key_is_told(place: Place) -> None:
+    with place.store() as store:
+        store.put_target(stored_target("lamp"), at=NOON)
+    (place.data / "jikimi.key").unlink()
+    told = [one for one in examine(place.config) if one.what == "stored settings"]
+    assert told[0].level == "warning" and "key file" in told[0].found + told[0].cure
 
 
 # --- cameras and targets

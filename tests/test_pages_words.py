@@ -8,7 +8,8 @@ import pytest
 
 from jikimi.behaviors import BEHAVIORS
 from jikimi.serve import pages
-from jikimi.serve.pages.words import DEEDS, WORDS, Words, preferred
+from jikimi.serve.pages.values import _LABELS
+from jikimi.serve.pages.words import DEEDS, PROBLEMS, WORDS, Words, preferred
 
 HANGUL = re.compile("[가-힣]")
 FOLDER = Path(pages.__file__).parent
@@ -28,6 +29,8 @@ MADE = {
     ),
     *("opened", "updated", "closed", "acknowledged", "escalated", "answered", "locked", "unlocked"),
     *("due", "delivered", "given-up", "role-viewer", "role-operator", "role-admin"),
+    *("kind-webhook", "kind-mqtt", "kind-apprise", "retention", "camera-health", "cameras-anew"),
+    *("next-incident", *_LABELS.values()),
     *("region-zone", "region-ignore", "region-blacken", "mon", "tue", "wed", "thu", "fri", "sat", "sun"),
 }
 
@@ -54,6 +57,14 @@ def test_every_key_that_is_used_is_there() -> None:
     }
     assert len(used) > 80
     assert used | MADE <= set(WORDS)
+
+
+def test_korean_problems_are_korean_and_what_the_api_says() -> None:
+    said = "".join(path.read_text("utf-8") for path in FOLDER.parents[1].rglob("*.py"))
+    assert all(HANGUL.search(korean) for korean in PROBLEMS.values())
+    assert Words("en").problem("missing; give it a value") == "missing; give it a value"
+    for english in PROBLEMS:
+        assert said.count(english.partition("; ")[0].removeprefix("it ")) >= 2, english
 
 
 def test_korean_deeds_are_korean() -> None:

@@ -38,8 +38,12 @@ def record(
     closed_s: float | None = 8.0,
     opened_s: float = 6.0,
     keep: Keep | None = None,
+    changed: Keep | None = None,
 ) -> list[Evidence]:
-    """Feed a file to a recorder, with an incident opened and closed as its pictures come."""
+    """Feed a file to a recorder, with an incident opened and closed as its pictures come.
+
+    `changed` is what is to be kept from the first packet on.
+    """
     opened = replace(INCIDENT, opened_s=opened_s)
     outcomes: list[Evidence] = []
     with open_input(source) as container:
@@ -51,6 +55,8 @@ def record(
             pictures = decoder.decode(packet)
             if packet.size:
                 recorder.feed(packet)
+            if changed is not None:
+                recorder.change(changed)
             for _, t_s in pictures:
                 if not is_open and t_s >= opened_s:
                     recorder.open(opened, stem="t_fall-down")
@@ -90,6 +96,13 @@ def test_evidence_covers_the_incident_with_pre_and_post_roll(tmp_path: Path) -> 
     assert frames[0].time == 0.0 and frames[0].key_frame
     assert frames[-1].time == pytest.approx(evidence.end_s - evidence.start_s, abs=0.1)
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["t_fall-down.mp4"]
+
+
+def test_changed_rolls_hold_from_the_next_incident_on(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "v.mp4", seconds=14, gop=24)
+    (evidence,) = record(source, tmp_path / "out", changed=Keep(pre_roll_s=4.5, post_roll_s=4.0))
+    assert evidence.complete and 0.5 <= evidence.start_s <= 1.5
+    assert evidence.end_s == pytest.approx(12.0, abs=0.2)
 
 
 def test_packets_and_pictures_are_the_sources(tmp_path: Path) -> None:

@@ -21,12 +21,15 @@ DOORS = {"/api/session", "/api/session/login", "/api/session/setup"}
 OPEN = PROBES | DOORS
 # About the whole site, and so not for admins of some cameras.
 WHOLE = ("/api/v1/audit", "/api/v1/demo", "/api/v1/users", "/api/v1/tokens")
+# Changes of these are about the whole site, too; everybody sees what holds and who is alerted.
+HELD = ("/api/v1/settings", "/api/v1/targets")
 # What changes models is about the whole site, too; everybody sees which there are.
 MODELS = "/api/v1/models"
 # About a user alone: a token has no password, no language and no session.
 OWN = {"/api/v1/me/password", "/api/v1/me/language", "/api/v1/me/session", "/api/v1/me/sessions"}
 RANK = {"viewer": 0, "limited": 0, "operator": 1, "admin": 2, "limited-admin": 2}
 END = datetime.now(UTC) - timedelta(minutes=1)
+WEBHOOK = {"kind": "webhook", "url": "https://hooks.test/1", "secret": "shared"}
 BODIES: dict[tuple[str, str], Any] = {
     ("post", "/api/v1/reports"): {
         "kind": "normal",
@@ -43,6 +46,9 @@ BODIES: dict[tuple[str, str], Any] = {
     ("put", "/api/v1/users/{name}"): {"role": "viewer"},
     ("put", "/api/v1/users/{name}/password"): {"password": "another good one"},
     ("post", "/api/v1/tokens"): {"name": "new"},
+    ("put", "/api/v1/settings/{key}"): {"value": 60},
+    ("put", "/api/v1/targets/{name}"): WEBHOOK,
+    ("post", "/api/v1/targets/try"): {"name": "new", **WEBHOOK},
 }
 # A model that was added, and the one that watches.
 KEPT, CHAMPION = "a" * 64, "c" * 64
@@ -84,7 +90,12 @@ def sent(method: str, path: str, bodies: dict[tuple[str, str], Any]) -> dict[str
 
 def is_whole(method: str, path: str) -> bool:
     """Whether it is about the whole site."""
-    return path.startswith(WHOLE) or (path.startswith(MODELS) and method != "get")
+    changes = method in ("put", "delete") or path == "/api/v1/targets/try"
+    return (
+        path.startswith(WHOLE)
+        or (path.startswith(MODELS) and method != "get")
+        or (path.startswith(HELD) and changes)
+    )
 
 
 def operations(plant: Plant) -> list[tuple[str, str, Any]]:
@@ -101,9 +112,10 @@ def declared(operation: Any) -> str | None:
 
 def fill_in(path: str, *, name: str = "press-3", uid: str = "i1") -> str:
     if name == "press-3":
-        others = {"/targets/": "hook", "/users/": "boss", "/tokens/": "board"}
+        others = {"/targets/": "siren", "/users/": "boss", "/tokens/": "board"}
         name = next((other for part, other in others.items() if part in path), name)
     path = path.replace("{name}", quote(name)).replace("{uid}", uid).replace("{number}", "0")
+    path = path.replace("{key}", "evidence.keep_days")
     return path.replace("{sha256}", KEPT)
 
 
@@ -211,7 +223,7 @@ def test_every_unsafe_route_asks_a_session_for_its_csrf_token(plant: Plant) -> N
 @pytest.mark.parametrize("role", ["limited", "limited-admin"])
 def test_callers_of_some_cameras_find_no_other_one(plant: Plant, role: str) -> None:
     for method, path, what in operations(plant):
-        others = ("/targets/", "/users/", "/tokens/", "/models/")
+        others = ("/targets/", "/users/", "/tokens/", "/models/", "/settings/")
         if "{" not in path or any(part in path for part in others) or RANK[role] < RANK[declared(what) or ""]:
             continue
         for name in ("프레스 2", "gate", "none"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from jikimi.errors import SettingsError
+from jikimi.in_force import Followed
 from jikimi.serve import Backend
 from jikimi.serve.addresses import usable
 from jikimi.shipped import shipped_samples
@@ -52,7 +53,9 @@ def emptied(plant: Plant) -> Backend:
     """Take every camera away, those of the file too."""
     backend: Backend = plant.app.state.backend
     settings = backend.settings.model_copy(update={"cameras": ()})
-    plant.app.state.backend = replace(backend, settings=settings, check_camera=lambda _camera: None)
+    plant.app.state.backend = replace(
+        backend, followed=Followed(settings, plant.store), check_camera=lambda _camera: None
+    )
     for camera in plant.store.cameras():
         plant.store.remove_camera(camera.settings.name)
     found: Backend = plant.app.state.backend

@@ -15,6 +15,7 @@ from bundles import make_bundle
 from jikimi.bundle import CARD, Card
 from jikimi.champion import hash_of
 from jikimi.errors import SettingsError
+from jikimi.in_force import Followed
 from jikimi.quarantine import examine
 from jikimi.serve import limits, uploads
 from jikimi.serve.comparing import compared
@@ -308,7 +309,7 @@ def test_bundle_of_the_file_watches_and_nothing_is_promoted(
     named.write_bytes(bundles["slow"])
     backend = plant.app.state.backend
     settings = backend.settings.model_copy(update={"model": ModelSection(bundle=named)})
-    plant.app.state.backend = replace(backend, settings=settings)
+    plant.app.state.backend = replace(backend, followed=Followed(settings, plant.store))
     found = listed(plant)
     assert found["fixed"] and found["champion"] == sha(bundles["slow"]) and found["before"] is None
     assert model(plant, three[0])["state"] == "kept"

@@ -14,6 +14,7 @@ import httpx
 from fastapi import FastAPI
 
 from jikimi.errors import JikimiError, SettingsError
+from jikimi.in_force import Followed
 from jikimi.passwords import Passwords
 from jikimi.serve import Backend, create_app
 from jikimi.serve.access import find_caller
@@ -35,6 +36,7 @@ from jikimi.store import (
     open_box,
     open_store,
 )
+from store_values import target
 
 NOON = datetime(2026, 7, 1, 3, 0, 0, 123456, tzinfo=UTC)
 ROLES = ("viewer", "operator", "admin", "limited", "limited-admin")
@@ -45,7 +47,8 @@ FILM = bytes(range(256)) * 64
 FIXED = "rtsp://root:f1xed@10.0.0.9/live?token=t0k"
 STORED = "rtsp://admin:s3cr3t@10.0.0.5:554/live"
 SUB = "rtsp://admin:s3cr3t@10.0.0.5:554/sub?password=qu3ry"
-SECRETS = ("f1xed", "t0k", "s3cr3t", "qu3ry", "h00k")
+SIREN = "https://x:s1ren@hooks.test/2"
+SECRETS = ("f1xed", "t0k", "s3cr3t", "qu3ry", "h00k", "s1ren", "hmac-s3cr3t")
 
 
 def digest(secret: str) -> str:
@@ -232,6 +235,7 @@ def open_plant(folder: Path, **more: Any) -> Iterator[Plant]:
         if not _kept:
             fill(plant)
             keep(folder)
+        plant.app.state.backend.followed.look()  # at what it was filled with
         plant.say()
         yield plant
 
@@ -245,7 +249,7 @@ def plant_on(folder: Path, store: Store, **more: Any) -> Plant:
         "resolve": resolve, "passwords": CHEAP,
     }  # fmt: skip
     settings = more.pop("settings", None) or settings_in(folder)
-    backend = Backend(settings, store, plant.status_file, **values | more)
+    backend = Backend(Followed(settings, store), store, plant.status_file, **values | more)
     plant.app = create_app(backend)
     return plant
 
@@ -270,6 +274,7 @@ def fill(plant: Plant) -> None:
         store.begin_fault(FaultRecord(f"f{number}", camera, "offline", f"no answer of {STORED}", NOON), [])
         store.add_coverage([CoverageRecord(camera, now, 3000.0, 3600.0)])
         plant.film(uid, f"2026/07/{uid}.mp4")
+    store.put_target(target("siren", url=SIREN), at=NOON)
     for name, role in USERS.items():
         cameras = ("press-3",) if name == "one-eye" else None
         store.add_user(UserRecord(name, CHEAP.hash(f"password-{name}"), role, NOON, NOON, cameras))  # type: ignore[arg-type]

@@ -16,7 +16,8 @@ from jikimi.alert.message import Plant
 from jikimi.alert.web import WebCaller
 from jikimi.bundle import Card
 from jikimi.errors import JikimiError, SettingsError
-from jikimi.running import alone, open_site_store, run_folder, usable_champion
+from jikimi.in_force import InForce, twice
+from jikimi.running import alone, follow_settings, open_site_store, run_folder, usable_champion
 from jikimi.settings import CameraSettings, Settings
 from jikimi.tls import check_tls
 from jikimi.watch.analysis import camera_rule
@@ -42,7 +43,7 @@ def check_site(settings: Settings, *, serving: bool, file: Path | None = None) -
 def _lines(settings: Settings, *, serving: bool) -> Iterator[str]:
     check_folders(settings)
     with alone(run_folder(settings), "site"):
-        following, card = _opened(settings)
+        following, card, now = _opened(settings)
         for wanted in following.wanted.values():
             check_camera(wanted.settings, card)
         check_targets(settings, card)
@@ -50,8 +51,10 @@ def _lines(settings: Settings, *, serving: bool) -> Iterator[str]:
             check_port(settings.serve.host, settings.serve.port)
             if settings.serve.tls is not None:
                 check_tls(*settings.serve.tls)
-    yield f"site {settings.site.name!r}: {len(following.wanted)} cameras, model {card.name}"
-    yield from _unready(settings, [wanted.settings for wanted in following.wanted.values()])
+    yield f"site {now.settings.site.name!r}: {len(following.wanted)} cameras, model {card.name}"
+    yield from now.notes.values()
+    yield from now.problems
+    yield from _unready(now.settings, [wanted.settings for wanted in following.wanted.values()])
     if serving:
         yield from _in_the_clear(settings)
         base = f"{settings.serve.scheme}://{settings.serve.host}:{settings.serve.port}"
@@ -141,8 +144,8 @@ def check_port(host: str, port: int) -> None:
         raise SettingsError(f"[serve] {words}") from error
 
 
-def _opened(settings: Settings) -> tuple[Following, Card]:
-    """What the store says: which cameras are wanted, and the model that watches."""
+def _opened(settings: Settings) -> tuple[Following, Card, InForce]:
+    """What the store says: which cameras are wanted, the model that watches, and the settings that hold."""
     with _about("" if settings.store.url is None else "[store] url: "):
         store = open_site_store(settings)
     try:
@@ -152,9 +155,13 @@ def _opened(settings: Settings) -> tuple[Following, Card]:
             )
         following = Following(store, settings.cameras)
         following.look()
+        now = follow_settings(settings, store).now
+        fixed = {target.name for target in settings.targets}
+        if doubled := sorted(fixed & {stored.name for stored in store.targets()}):
+            raise SettingsError(twice(doubled[0]))
     finally:
         store.close()
-    return following, card
+    return following, card, now
 
 
 def _unready(settings: Settings, cameras: list[CameraSettings]) -> Iterator[str]:
@@ -165,7 +172,7 @@ def _unready(settings: Settings, cameras: list[CameraSettings]) -> Iterator[str]
         if not camera.address.is_network and not Path(camera.address.reveal()).exists():
             yield f"camera {camera.name!r}: {camera.address} is not there now; it is tried again and again"
     if not settings.targets:
-        yield "nobody is alerted: add a [[target]] to jikimi.toml"
+        yield "nobody is alerted: add a [[target]] to jikimi.toml, or a target in the dashboard's settings"
     elif not any(settings.alert_lists):
         yield "nobody is alerted: [alerts] lists is empty"
 

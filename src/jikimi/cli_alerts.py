@@ -1,14 +1,12 @@
-"""`jikimi token` and `jikimi target`: who may ask, and whether whoever is alerted really is."""
+"""`jikimi token`: who may ask."""
 
 import json
 from typing import Annotated
 
 import typer
 
-from jikimi.cli_shared import Config, group, split_names
+from jikimi.cli_shared import split_names
 from jikimi.options import RoleName
-
-target_app = group("target", "Those who are alerted: test.")
 
 
 def token(
@@ -53,28 +51,3 @@ def token(
 def quoted(text: str) -> str:
     """A TOML basic string: JSON's, which leaves DEL as it is."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-@target_app.command()
-def test(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A [[target]] of jikimi.toml.")],
-    config: Config = None,
-) -> None:
-    """Send a test alert, marked as one, and tell how long it took; at most about 10 seconds.
-
-    Example: jikimi target test control-room
-    """
-    from jikimi.errors import NotFoundError
-    from jikimi.settings_file import load_settings
-
-    settings = load_settings(config)
-    found = [target for target in settings.targets if target.name == name]
-    if not found:
-        names = ", ".join(target.name for target in settings.targets) or "none yet"
-        raise NotFoundError(f"target {name!r}: no [[target]] of that name in jikimi.toml; there are: {names}")
-    from jikimi.alert.message import Plant
-    from jikimi.alert.trying import try_target
-
-    plant = Plant(site=settings.site.name, language=settings.site.language, zone=settings.zone())
-    seconds = try_target(found[0], language=settings.site.language, plant=plant)
-    typer.echo(f"target {name!r}: told in {seconds:.2f} s")

@@ -1,14 +1,24 @@
 """`jikimi camera`: add, list, test, remove and shelve the cameras of a site."""
 
 import json
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jikimi.cli_shared import AsJson, Config, all_cameras, columns, group, note, opened_store, split_names
+from jikimi.cli_shared import (
+    AsJson,
+    Config,
+    all_cameras,
+    columns,
+    given,
+    group,
+    in_force,
+    note,
+    opened_store,
+    split_names,
+)
 
 if TYPE_CHECKING:
     from jikimi.settings import CameraSettings, Settings
@@ -61,8 +71,8 @@ def add(
     settings = load_settings(config)
     values = {
         "name": name,
-        "address": _placed(_given(address, "ADDRESS")),
-        "sub": None if sub is None else _placed(_given(sub, "--sub")),
+        "address": _placed(given(address, "ADDRESS")),
+        "sub": None if sub is None else _placed(given(sub, "--sub")),
         "transport": transport.value,
         "enabled": not disabled,
         "behaviors": split_names(behaviors),
@@ -75,17 +85,6 @@ def add(
         store.put_camera(camera, at=datetime.now(UTC))
         note(store, "put camera", name)
     typer.echo(f"camera {name!r} added" + (", disabled" if disabled else ""))
-
-
-def _given(address: str, what: str) -> str:
-    """The address, or a line of stdin for `-`: so no password lands in the shell's history."""
-    if address != "-":
-        return address
-    if sys.stdin.isatty():
-        from getpass import getpass
-
-        return getpass(f"{what} (not shown): ").strip()
-    return sys.stdin.readline().strip()
 
 
 def _placed(address: str) -> str:
@@ -236,7 +235,7 @@ def _named(text: str, config: Path | None) -> "CameraSettings":
     from jikimi.settings_file import load_settings
 
     if text == "-" or is_network(text):
-        return _checked({"name": "camera", "address": _given(text, "ADDRESS")})
+        return _checked({"name": "camera", "address": given(text, "ADDRESS")})
     settings = load_settings(config)
     with opened_store(settings) as store:
         cameras = all_cameras(settings, store)
@@ -305,5 +304,6 @@ def shelve(
             raise NotFoundError(f"camera {name!r}: there is none of that name; see camera list")
         store.shelve(name, until=until, by=who())
         note(store, "shelved" if until else "unshelved", name, minutes=minutes)
-    words = f"raises nothing until {until.astimezone(settings.zone()):%H:%M}" if until else "raises again"
+        zone = in_force(settings, store).settings.zone()
+    words = f"raises nothing until {until.astimezone(zone):%H:%M}" if until else "raises again"
     typer.echo(f"camera {name!r} {words}")

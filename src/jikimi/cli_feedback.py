@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jikimi.cli_shared import Config, group, note, opened_store
+from jikimi.cli_shared import Config, group, in_force, note, opened_store
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -42,16 +42,17 @@ def export(
     from jikimi.settings_file import load_settings
 
     settings = load_settings(config)
-    zone = settings.zone()
-    first, last = _moment("--since", since, zone), _moment("--until", until, zone)
     folder = Path(os.path.abspath(out))  # noqa: PTH100  resolve() would follow a link
-    about = {
-        "site": settings.site.name,
-        "since": None if first is None else first.isoformat(),
-        "until": None if last is None else last.isoformat(),
-        "cameras": sorted(camera) if camera else None,
-    }
     with opened_store(settings) as store:
+        held = in_force(settings, store).settings
+        zone = held.zone()
+        first, last = _moment("--since", since, zone), _moment("--until", until, zone)
+        about = {
+            "site": held.site.name,
+            "since": None if first is None else first.isoformat(),
+            "until": None if last is None else last.isoformat(),
+            "cameras": sorted(camera) if camera else None,
+        }
         behaviors = read_card(champion_of(settings, store).path).behaviors
         choice = choose(store, behaviors, camera=camera or None, since=first, until=last)
         done = write(

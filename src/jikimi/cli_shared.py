@@ -1,5 +1,6 @@
 """What the commands of a site share: the settings' option, the store, the audit trail, tables for people."""
 
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from jikimi.in_force import InForce
     from jikimi.settings import CameraSettings, Settings
     from jikimi.store import Store
 
@@ -42,11 +44,29 @@ def opened_store(settings: "Settings") -> Iterator["Store"]:
         store.close()
 
 
+def in_force(settings: "Settings", store: "Store") -> "InForce":
+    """What holds: jikimi.toml, and over it what was stored. Raises StoreError."""
+    from jikimi.running import follow_settings
+
+    return follow_settings(settings, store).now
+
+
 def all_cameras(settings: "Settings", store: "Store") -> "dict[str, CameraSettings]":
     """Every camera by name; those of the file come before those of the store of the same name."""
     stored = {camera.settings.name: camera.settings for camera in store.cameras()}
     fixed = {camera.name: camera for camera in settings.cameras}
     return dict(sorted((stored | fixed).items()))
+
+
+def given(text: str, what: str) -> str:
+    """What was typed, or a line of stdin for `-`: so no password lands in the shell's history."""
+    if text != "-":
+        return text
+    if sys.stdin.isatty():
+        from getpass import getpass
+
+        return getpass(f"{what} (not shown): ").strip()
+    return sys.stdin.readline().strip()
 
 
 def note(store: "Store", what: str, about: str, **details: object) -> None:

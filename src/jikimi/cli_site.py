@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jikimi.cli_alerts import target_app, token
+from jikimi.cli_alerts import token
 from jikimi.cli_camera import camera_app
 from jikimi.cli_doctor import doctor
 from jikimi.cli_evidence import evidence_app
 from jikimi.cli_feedback import feedback_app
+from jikimi.cli_settings import settings_app
 from jikimi.cli_shared import Config, opened_store
+from jikimi.cli_target import target_app
 from jikimi.cli_user import user_app
 
 if TYPE_CHECKING:
@@ -106,6 +108,6 @@ def register(app: typer.Typer) -> None:
     app.command()(serve)
     app.command()(doctor)
     app.command()(token)
-    for group in (camera_app, target_app, evidence_app, feedback_app, user_app):
+    for group in (camera_app, target_app, settings_app, evidence_app, feedback_app, user_app):
         app.add_typer(group)
     app.command(hidden=True)(part)

@@ -7,15 +7,26 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from jikimi.alert.channels import hosts_of, open_channel
+from jikimi.alert.message import Plant
 from jikimi.alert.trying import try_target
 from jikimi.champion import champion_of
 from jikimi.checking import check_camera
+from jikimi.in_force import Followed
 from jikimi.quarantine import examine
-from jikimi.running import ChampionsCard, Latencies, open_site_store, plant_of, run_folder, told_to_end
+from jikimi.running import (
+    ChampionsCard,
+    Latencies,
+    follow_settings,
+    open_site_store,
+    plant_of,
+    run_folder,
+    told_to_end,
+)
 from jikimi.serve import Backend, create_app, serve_app
 from jikimi.serve.backend import Heat, Sight
 from jikimi.serve.pages import add_pages
-from jikimi.settings import Settings
+from jikimi.settings import Settings, Target
 from jikimi.store import Store
 from jikimi.watch.child import Beat, send
 from jikimi.watch.heat import Explainer, Scene, as_jpeg
@@ -41,7 +52,9 @@ def run_api(pipe: Connection, settings: Settings) -> None:
         return ended.is_set()
 
     try:
-        app = create_app(_backend(settings, store, folder, ChampionsCard(settings, store)))
+        followed = follow_settings(settings, store)
+        followed.start()
+        app = create_app(_backend(followed, store, folder, ChampionsCard(settings, store)))
         add_pages(app)
         serve_app(
             app,
@@ -58,15 +71,19 @@ def run_api(pipe: Connection, settings: Settings) -> None:
         store.close()
 
 
-def _backend(settings: Settings, store: Store, folder: Path, card: ChampionsCard) -> Backend:
+def _backend(followed: Followed, store: Store, folder: Path, card: ChampionsCard) -> Backend:
+    settings = followed.base
+
+    def try_now(target: Target) -> float:
+        now = followed.now.settings
+        return try_target(target, language=now.site.language, plant=plant_of(now, card()))
+
     return Backend(
-        settings=settings,
+        followed=followed,
         store=store,
         status_file=folder / "status.json",
         check_camera=lambda camera: check_camera(camera, card()),
-        try_target=lambda target: try_target(
-            target, language=settings.site.language, plant=plant_of(settings, card())
-        ),
+        try_target=try_now,
         try_camera=lambda camera: try_camera(camera).as_json(),
         explain=partial(_explain, Explainer(lambda: champion_of(settings, store).path)),
         deliveries=Latencies(folder / "deliveries.json"),
@@ -75,6 +92,9 @@ def _backend(settings: Settings, store: Store, folder: Path, card: ChampionsCard
         check_bundle=examine,
         check_rule=lambda card, camera: check_camera(camera, card),
         allow_loopback=settings.serve.local_cameras,
+        allow_local_targets=settings.serve.local_targets,
+        check_target=lambda target: open_channel(target, plant=Plant(), announce=False).close(),
+        target_hosts=hosts_of,
     )
 
 

@@ -5,22 +5,27 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from jikimi.alert.channels import open_channels
+from jikimi.alert.channels import Unusable, open_channels
 from jikimi.alert.dispatch import Dispatcher, undelivered
 from jikimi.alert.escalation import Escalation
 from jikimi.alert.home import Standing
 from jikimi.alert.notices import fault_targets, notices_for_fault
 from jikimi.alert.pulse import Pulse
+from jikimi.errors import RefusedError
+from jikimi.in_force import Followed, InForce
 from jikimi.running import (
     FRESH_S,
     ChampionsCard,
     Latencies,
     alone,
+    follow_settings,
     open_site_store,
     plant_of,
     run_folder,
@@ -35,6 +40,9 @@ log = logging.getLogger(__name__)
 
 _TEND_EVERY_S = 0.5
 
+# What is being sent may take 10 s; longer, and this part hangs.
+_CHANGING_S = 15.0
+
 # A site is back within seconds of anything; after this nobody brings it back.
 _BLIND_S = 15.0
 
@@ -45,15 +53,27 @@ def run_dispatch(pipe: Connection, settings: Settings) -> None:
     with alone(folder, "dispatch"):
         store = open_site_store(settings)
         try:
-            _Dispatch(settings, store, folder, ChampionsCard(settings, store)).run(pipe)
+            followed, card = follow_settings(settings, store), ChampionsCard(settings, store)
+            followed.start()
+            made: list[_Dispatch] = []
+
+            def make() -> None:
+                made[:] = [_Dispatch(followed, store, folder, card)]
+
+            make()
+            while made[0].run(pipe):
+                log.info("settings or behaviours are others now; alerting goes on with them")
+                _beating(pipe, make)
         finally:
             store.close()
 
 
 class _Dispatch:
-    """The dispatcher with what it stands on."""
+    """The dispatcher with what it stands on, while that does not change."""
 
-    def __init__(self, settings: Settings, store: Store, folder: Path, card: ChampionsCard) -> None:
+    def __init__(self, followed: Followed, store: Store, folder: Path, card: ChampionsCard) -> None:
+        self._followed, self._now = followed, followed.now
+        settings = self._now.settings
         self._settings, self._store, self._folder = settings, store, folder
         self._card, self._plant = card, plant_of(settings, card())
         self._outdated = False
@@ -66,12 +86,14 @@ class _Dispatch:
         self._blind: FaultRecord | None = None
         channels = open_channels(
             settings.targets, plant=self._plant, cameras=self._cameras(), standing=self._standing,
-            on_connected=lambda name: self._dispatcher.retry_now(name),
+            on_connected=lambda name: self._dispatcher.retry_now(name), on_refused=_unusable,
         )  # fmt: skip
+        channels.update({name: Unusable(problem) for name, problem in self._now.lost.items()})
         self._channels = channels
         self._dispatcher = Dispatcher(
             store, channels, on_delivered=self._delivered, on_given_up=self._given_up
         )
+        self._pulse = self._made_pulse()
         self._escalation = Escalation(
             store,
             lists=settings.alert_lists,
@@ -79,23 +101,33 @@ class _Dispatch:
             plant=self._plant,
         )
 
-    def run(self, pipe: Connection) -> None:
-        """Deliver until the pipe's other end closes or says so."""
+    def run(self, pipe: Connection) -> bool:
+        """Deliver until the pipe's other end closes or says so → False; or all of this is outdated → True."""
         path = self._folder / "dispatch.sock"
         path.unlink(missing_ok=True)
-        pulse = self._pulse()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell, self._dispatcher:
+        ended = False
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
             bell.bind(str(path))
             bell.settimeout(BEAT_S)
-            if pulse is not None:
-                pulse.start()
+            self._dispatcher.start()
+            if self._pulse is not None:
+                self._pulse.start()
             threading.Thread(target=self._tend, name="escalation", daemon=True).start()
-            while not told_to_end(pipe) and not self._outdated:
+            while not (ended := told_to_end(pipe)) and not self._outdated:
                 self._wait(bell)
                 send(pipe, Beat())
+        if ended:
+            self._close()
+            return False
+        _beating(pipe, self._close)
+        return True
+
+    def _close(self) -> None:
+        """End in good order; what is being sent may take its 10 s."""
         self._ended.set()
-        if pulse is not None:
-            pulse.stop()
+        self._dispatcher.stop()
+        if self._pulse is not None:
+            self._pulse.stop()
         for channel in self._channels.values():
             channel.close()
 
@@ -107,9 +139,17 @@ class _Dispatch:
                     self._dispatcher.knock()
                 self._judge_site()
                 # Another model may know other behaviours, and targets learn of them at the start.
-                self._outdated = self._card().behaviors != self._plant.behaviors
+                behaviors = self._card().behaviors
+                self._outdated = behaviors != self._plant.behaviors or self._is_overruled()
             except Exception as error:  # noqa: BLE001 - the thread's outer edge: logged, and it goes on
                 log.error("escalation stumbled: %s; it goes on", error)
+
+    def _is_overruled(self) -> bool:
+        """Whether other settings hold now than those that all of this was made with."""
+        now = self._followed.now
+        if now is self._now:
+            return False
+        return _told_by(now) != _told_by(self._now)
 
     def _judge_site(self) -> None:
         """A part that watches and cannot be started is a site that is blind: whoever is alerted is told."""
@@ -140,7 +180,7 @@ class _Dispatch:
         except TimeoutError:
             return
 
-    def _pulse(self) -> Pulse | None:
+    def _made_pulse(self) -> Pulse | None:
         pulse = self._settings.pulse
         if pulse.url is None:
             return None
@@ -169,3 +209,31 @@ class _Dispatch:
     def _given_up(self, delivery: Delivery, error: str) -> None:
         at = delivery.created_at
         self._store.begin_fault(undelivered(delivery, error=error, at=at), [])
+
+
+def _beating(pipe: Connection, step: Callable[[], None]) -> None:
+    """Do what may take seconds, such as loading Apprise, while whoever looks after this part hears from it.
+
+    Raises:
+        JikimiError: the store cannot be read. Whatever `step` raises ends this part; it is started again.
+    """
+    with ThreadPoolExecutor(1, "changing") as pool:
+        done = pool.submit(step)
+        for _ in range(round(_CHANGING_S / BEAT_S)):
+            send(pipe, Beat())
+            if wait([done], BEAT_S).done:
+                break
+        done.result()
+
+
+def _told_by(now: InForce) -> tuple[object, ...]:
+    """All of the settings that says who is told what, and when."""
+    settings = now.settings
+    site = settings.site
+    return settings.targets, settings.alerts, now.lost, site.name, site.language, site.time_zone
+
+
+def _unusable(error: RefusedError) -> Unusable:
+    """What is for a target that cannot be used waits until it is corrected; all others are told."""
+    log.error("%s", error)
+    return Unusable(str(error))

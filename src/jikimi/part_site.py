@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jikimi.bundle import Card, read_card
 from jikimi.picture_wire import PATTERN
-from jikimi.running import alone, open_site_store, run_folder, usable_champion
+from jikimi.running import alone, follow_settings, open_site_store, run_folder, usable_champion
 from jikimi.settings import Settings
 from jikimi.watch.analysis import camera_rule
 from jikimi.watch.child import fork_server
@@ -57,7 +57,8 @@ def run_site(pipe: Connection, settings: Settings) -> None:
         try:
             knocker = Knocker(folder / "dispatch.sock")
             champion, card = usable_champion(settings, store, lambda path: _fitting(path, settings))
-            Site(settings, store, champion, card, context, folder, knocker.knock).run(pipe)
+            followed = follow_settings(settings, store)
+            Site(followed, store, champion, card, context, folder, knocker.knock).run(pipe)
         finally:
             store.close()
 

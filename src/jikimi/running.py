@@ -22,9 +22,10 @@ from jikimi.alert.message import Plant
 from jikimi.bundle import Card, read_card
 from jikimi.champion import Champion, champion_of, check_whole, roll_back
 from jikimi.errors import BundleError, JikimiError, SettingsError, StoreError
+from jikimi.in_force import Followed
 from jikimi.picture_wire import picture_socket
 from jikimi.settings import Settings
-from jikimi.settings_file import secret_key
+from jikimi.settings_file import pinned_keys, secret_key
 from jikimi.shipped import shipped_model
 from jikimi.status import Histogram
 from jikimi.store import Store, open_box, open_store
@@ -140,6 +141,11 @@ def open_site_store(settings: Settings) -> Store:
     """Open the site's store with the key of its addresses. Raises StoreError."""
     settings.site.data.mkdir(parents=True, exist_ok=True)
     return open_store(settings.store_url, box=open_box(settings.key_file, secret_key()))
+
+
+def follow_settings(settings: Settings, store: Store) -> Followed:
+    """What holds, followed once it is started. Raises StoreError."""
+    return Followed(settings, store, pinned=pinned_keys())
 
 
 def plant_of(settings: Settings, card: Card) -> Plant:

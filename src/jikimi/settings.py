@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     SecretStr,
     model_validator,
 )
@@ -56,6 +57,10 @@ def _clock(value: Any) -> Any:
     return value
 
 
+def _clock_text(value: time) -> str:
+    return "24:00" if value == time.max else value.isoformat("minutes" if not value.second else "auto")
+
+
 def _https(value: SecretStr) -> SecretStr:
     if not re.match(r"https?://[^/\s]", value.get_secret_value()):
         raise ValueError("an http:// or https:// address is expected")
@@ -75,7 +80,12 @@ def _has_area(value: tuple[Point, ...]) -> tuple[Point, ...]:
     return value
 
 
-Clock = Annotated[time, BeforeValidator(_clock), AfterValidator(_naive)]
+Clock = Annotated[
+    time,
+    BeforeValidator(_clock),
+    AfterValidator(_naive),
+    PlainSerializer(_clock_text, return_type=str, when_used="json"),
+]
 Source = Annotated[Address, BeforeValidator(_address)]
 Url = Annotated[SecretStr, AfterValidator(_https)]
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f/\\]+$")]
@@ -144,14 +154,14 @@ class SiteSection(_Section):
     name: Name = "Jikimi"
     language: Literal["ko", "en"] = "ko"
     data: Path = Path("jikimi-data")
-    time_zone: str | None = None
+    time_zone: Annotated[str, Field(max_length=80)] | None = None
 
     @model_validator(mode="after")
     def _known_zone(self) -> Self:
         if self.time_zone is not None:
             try:
                 ZoneInfo(self.time_zone)
-            except (ZoneInfoNotFoundError, ValueError) as error:
+            except (ZoneInfoNotFoundError, ValueError, OSError) as error:
                 raise ValueError(
                     f"time_zone {self.time_zone!r} is not known; for example Asia/Seoul"
                 ) from error
@@ -187,7 +197,7 @@ class ServeSection(_Section):
     """Where dashboard and API listen, and how.
 
     Of `trusted_proxies` it is believed for whom they ask. With `local_cameras` those of this machine may
-    be added, as behind a relay that runs here.
+    be added, as behind a relay that runs here; with `local_targets` targets, as a broker that runs here.
     """
 
     host: str = "127.0.0.1"
@@ -196,6 +206,7 @@ class ServeSection(_Section):
     tls_key: Path | None = None
     trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
     local_cameras: bool = False
+    local_targets: bool = False
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:
@@ -219,17 +230,17 @@ class EvidenceSection(_Section):
 
     pre_roll_s: Annotated[float, Field(ge=0, le=60)] = 10
     post_roll_s: Annotated[float, Field(ge=0, le=600)] = 10
-    keep_days: Annotated[float, Field(gt=0)] = 30
-    max_gb: Annotated[float, Field(gt=0)] = 50
-    min_free_gb: Annotated[float, Field(ge=0)] = 1
+    keep_days: Annotated[float, Field(gt=0, le=36_500)] = 30
+    max_gb: Annotated[float, Field(gt=0, le=1e9)] = 50
+    min_free_gb: Annotated[float, Field(ge=0, le=1e9)] = 1
     replay_minutes: Annotated[float, Field(ge=0, le=10_080)] = 60
 
 
 class HealthSection(_Section):
     """How soon a camera's trouble is told."""
 
-    offline_s: Annotated[float, Field(gt=0)] = 10
-    frozen_s: Annotated[float, Field(gt=0)] = 10
+    offline_s: Annotated[float, Field(gt=0, le=3600)] = 10
+    frozen_s: Annotated[float, Field(gt=0, le=3600)] = 10
 
 
 class Target(_Section):
@@ -259,7 +270,7 @@ class AlertsSection(_Section):
     """Who is told first, and who next when nobody acknowledges. No lists: every target at once."""
 
     lists: tuple[tuple[str, ...], ...] = ()
-    escalate_after_s: Annotated[float, Field(gt=0)] = 120
+    escalate_after_s: Annotated[float, Field(gt=0, le=86_400)] = 120
 
 
 class PulseSection(_Section):

@@ -42,6 +42,19 @@ def load_settings(path: Path | None = None, *, environment: dict[str, str] | Non
     return _placed(settings, path.parent)
 
 
+def pinned_keys(environment: dict[str, str] | None = None) -> frozenset[str]:
+    """Return the keys that the environment gives, as `evidence.keep_days`: nothing stands over those."""
+    environment = dict(os.environ) if environment is None else environment
+    return frozenset(f"{section}.{key}" for section, key in map(_place, environment) if section)
+
+
+def _place(name: str) -> tuple[str, str]:
+    """`("serve", "port")` for `JIKIMI_SERVE__PORT`; two empty words for what is no key of ours."""
+    section, deeper, key = name.removeprefix(_PREFIX).lower().partition(_DEEPER)
+    ours = name.startswith(_PREFIX) and deeper and section in _SECTIONS
+    return (section, key) if ours else ("", "")
+
+
 def secret_key(environment: dict[str, str] | None = None) -> str | None:
     """Return the key for addresses that the environment gives (`JIKIMI_KEY`), if it does."""
     return (dict(os.environ) if environment is None else environment).get("JIKIMI_KEY") or None
@@ -59,8 +72,8 @@ def _read(path: Path) -> dict[str, Any]:
 def _overlay(raw: dict[str, Any], environment: dict[str, str]) -> None:
     """Put what the environment says of single keys over what the file says."""
     for name, value in sorted(environment.items()):
-        section, deeper, key = name.removeprefix(_PREFIX).lower().partition(_DEEPER)
-        if name.startswith(_PREFIX) and deeper and section in _SECTIONS:
+        section, key = _place(name)
+        if section:
             table = raw.setdefault(section, {})
             if isinstance(table, dict):
                 table[key] = value

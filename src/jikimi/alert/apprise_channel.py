@@ -1,5 +1,6 @@
 """Everything that Apprise can reach: messengers, mail, SMS. Its own words go unheard: they quote secrets."""
 
+import re
 import time
 import warnings
 
@@ -20,12 +21,40 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     apprise.Apprise.instantiate("json://localhost")
 
+_BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]+)\]")
+
 _TYPES = {
     "opened": apprise.NotifyType.FAILURE,
     "escalated": apprise.NotifyType.FAILURE,
     "closed": apprise.NotifyType.SUCCESS,
     "test": apprise.NotifyType.INFO,
 }
+
+
+def hosts_of_apprise(url: str) -> list[str]:
+    """The hosts that an address names itself; a service's own, as Slack's, are not among them.
+
+    Where a plug-in takes a host, its templates say so; otherwise what stands there may be a token.
+
+    Raises:
+        RefusedError: Apprise does not understand the address; it is not quoted.
+    """
+    found = [
+        str(getattr(server, key, None) or "").strip("[]")
+        for server in _sender(url)
+        if "{host}" in str(server.templates)
+        for key in ("host", "smtp_host")
+    ]
+    found += _BRACKETED.findall(url)  # Apprise takes the last part of some for a port
+    return [host for host in dict.fromkeys(found) if host]
+
+
+def _sender(url: str) -> apprise.Apprise:
+    """What sends to an address, or several. Raises RefusedError."""
+    sender = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False, app_id="Jikimi"))
+    if not sender.add(url) or not len(sender):
+        raise RefusedError("Apprise does not understand the url; see its wiki for the service's form")
+    return sender
 
 
 class AppriseChannel:
@@ -83,10 +112,7 @@ class AppriseChannel:
     def _sender(self) -> apprise.Apprise:
         # A new one each time: an old one waits by the wall clock between messages, for an hour if that is
         # set back by an hour.
-        sender = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False, app_id="Jikimi"))
-        if not sender.add(self._url.get_secret_value()) or not len(sender):
-            raise RefusedError("Apprise does not understand the url; see its wiki for the service's form")
-        return sender
+        return _sender(self._url.get_secret_value())
 
     def _slowest_pause_s(self) -> float:
         try:

@@ -34,6 +34,9 @@ FIRST_BATCH = 100_000
 LOOK_EVERY_S = 30.0
 LOOK_AHEAD = timedelta(days=3650)
 
+# A target may have been added a moment ago, and whoever made the notice learned of it first.
+UNKNOWN_FOR = timedelta(seconds=30)
+
 # Wall and monotonic clock drift apart by well under this between two polls unless somebody sets the clock.
 STEP_S = 1.0
 
@@ -176,10 +179,13 @@ class Dispatcher:
         return self._clock.now().timestamp() - self._clock.monotonic_s()
 
     def _give_up(self, deliveries: list[Delivery]) -> None:
-        """Nobody is there any more by the name that these are for."""
+        """Nobody is there any more by the name that these are for; new ones may be for a new target."""
+        now = self._clock.now()
         for delivery in deliveries:
+            if timedelta(0) <= now - delivery.created_at < UNKNOWN_FOR:
+                continue
             error = f"target {delivery.notice.target!r}: not in the settings any more"
-            self._outbox.failed(delivery.id, at=self._clock.now(), error=error, retry_at=None)
+            self._outbox.failed(delivery.id, at=now, error=error, retry_at=None)
             self._on_given_up(delivery, error)
 
 

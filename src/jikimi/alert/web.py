@@ -30,12 +30,7 @@ class WebCaller:
         Raises:
             RefusedError: it is no address, in words that do not quote it.
         """
-        try:
-            self._url = httpx.URL(url)
-        except (httpx.InvalidURL, UnicodeError, ValueError):
-            raise RefusedError("the url is not an http:// or https:// address; correct it") from None
-        if self._url.scheme not in ("http", "https") or not _HOST.fullmatch(self._url.raw_host):
-            raise RefusedError("the url is not an http:// or https:// address; correct it")
+        self._url = _checked(url)
         step_s = 0.85 * limit_s  # so that httpx, which knows more, speaks before the deadline does
         timeout = httpx.Timeout(step_s, connect=step_s / 2)
         self._client = httpx.Client(timeout=timeout, follow_redirects=False)
@@ -66,6 +61,21 @@ class WebCaller:
                 return answer.status_code
         except (httpx.HTTPError, httpx.InvalidURL, OSError, RuntimeError, ValueError) as error:
             raise AlertError(failure_words(error)) from None  # their own words quote addresses
+
+
+def host_of(url: str) -> str:
+    """The host to which requests go. Raises RefusedError: it is no address, in words that do not quote it."""
+    return _checked(url).raw_host.decode("ascii")
+
+
+def _checked(url: str) -> httpx.URL:
+    try:
+        found = httpx.URL(url)
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        raise RefusedError("the url is not an http:// or https:// address; correct it") from None
+    if found.scheme not in ("http", "https") or not _HOST.fullmatch(found.raw_host):
+        raise RefusedError("the url is not an http:// or https:// address; correct it")
+    return found
 
 
 def failure_words(error: BaseException) -> str:

@@ -15,9 +15,10 @@ from jikimi.champion import Champion, champion_of, check_whole
 from jikimi.checking import check_port
 from jikimi.doctor.finding import Finding, Level, problem
 from jikimi.errors import JikimiError
-from jikimi.running import FRESH_S, run_folder
+from jikimi.in_force import InForce, overlay
+from jikimi.running import FRESH_S, follow_settings, run_folder
 from jikimi.settings import CameraSettings, Settings
-from jikimi.settings_file import secret_key
+from jikimi.settings_file import pinned_keys, secret_key
 from jikimi.status import SiteStatus, read_status
 from jikimi.store import open_box, open_store
 from jikimi.store.engine import connect
@@ -131,6 +132,26 @@ def look_at_key(settings: Settings, *, readable: bool) -> tuple[Finding, list[Ca
     except JikimiError as error:
         return problem("key", error, cure="put the right key back from a backup, mode 600"), []
     return Finding("key", "ok", f"{source}, opens {len(cameras)} cameras of the database"), cameras
+
+
+def look_at_stored(settings: Settings, *, readable: bool) -> tuple[InForce, list[Finding]]:
+    """Which values hold against jikimi.toml, and what was stored and does not hold."""
+    nothing = overlay(settings, pinned=pinned_keys())
+    if not readable:
+        return nothing, []
+    try:
+        box = open_box(settings.key_file, secret_key()) if settings.key_file.parent.is_dir() else None
+        with open_store(settings.store_url, box=box) as store:
+            now = follow_settings(settings, store).now
+    except JikimiError as error:
+        return nothing, [problem("stored settings", error, cure="put the right key back from a backup")]
+    held = [Finding(f"setting {key}", "ok", note) for key, note in now.notes.items()]
+    return now, held + [_does_not_hold(one) for one in now.problems]
+
+
+def _does_not_hold(words: str) -> Finding:
+    found, _, cure = words.rpartition("; ")
+    return Finding("stored settings", "warning", found or cure, cure if found else "enter it again")
 
 
 def look_at_running(settings: Settings) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Which addresses the API takes: cameras, and nothing that would let it feel its way through the network.
+"""Which addresses the API takes: nothing that would let it feel its way through the network.
 
 Where a host is found out here is where FFmpeg will go; an address that readers could read in two ways is
 refused. A name is looked up when it is entered and again when it is opened: it may have changed in between.
@@ -7,7 +7,7 @@ refused. A name is looked up when it is entered and again when it is opened: it 
 import contextlib
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
@@ -26,6 +26,8 @@ _PLACE = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 _LISTENER = re.compile(r"(?i)mode=(listener|rendezvous)")
 
+_ITSELF = "leads to this machine itself"
+
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 # "This network" reaches the machine itself on Linux; fd00:ec2::254 is a cloud's metadata, RFC 1122, AWS.
 _NEVER = (ip_network("0.0.0.0/8"), ip_network("fd00:ec2::254/128"))
@@ -43,6 +45,31 @@ def usable(address: Address, *, media: Path, allow_loopback: bool, resolve: Reso
         if why := refusal(ip, allow_loopback=allow_loopback):
             raise SettingsError(f"{address}: {why}; give a camera's address")
     return address
+
+
+def check_hosts(hosts: Iterable[str], *, must_be_known: bool, allow_loopback: bool, resolve: Resolve) -> None:
+    """Refuse hosts that a target may not lead to; no url is quoted.
+
+    Not `must_be_known`: a name that nobody knows may pass, since it may be none (ntfy://TOPIC has no host).
+
+    Raises:
+        SettingsError: this machine itself, an address that leads to no one machine, or an unknown name.
+    """
+    for host in hosts:
+        try:
+            ips = resolve(host)
+        except SettingsError:
+            if must_be_known:
+                words = "url: its host is not known; check the name, or give an IP"
+                raise SettingsError(words) from None
+            continue
+        for ip in ips:
+            why = refusal(ip, allow_loopback=allow_loopback)
+            if why == _ITSELF:
+                cure = "put this target into jikimi.toml, or set local_targets of [serve]"
+                raise SettingsError(f"url: it {why}; {cure}")
+            if why:
+                raise SettingsError(f"url: it {why}; give the receiver's own address")
 
 
 def host_of(address: Address) -> str:
@@ -75,7 +102,7 @@ def refusal(ip: str, *, allow_loopback: bool) -> str | None:
     found = ip_address(ip.partition("%")[0])
     for each in (found, *_carried(found)):
         if each.is_loopback and not allow_loopback:
-            return "leads to this machine itself"
+            return _ITSELF
         if each.is_link_local or each.is_multicast or each.is_unspecified:
             return "leads to no single machine of this network"
         if any(each in network for network in _NEVER) or (each.is_reserved and each.version == 4):

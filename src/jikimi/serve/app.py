@@ -20,6 +20,8 @@ from jikimi.serve import (
     probes,
     reports,
     site,
+    site_settings,
+    targets,
     tokens,
     users,
 )  # fmt: skip
@@ -39,7 +41,7 @@ _DOCUMENT = "/api/openapi.json"
 # Whatever of the API asks who it is, in the order of its document.
 PARTS = (
     *(incidents, evidence, heat, reports, feedback, cameras, demo, overview, live_routes),
-    *(site, me, users, tokens, models),
+    *(site, site_settings, targets, me, users, tokens, models),
 )
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -80,8 +82,9 @@ def create_app(backend: Backend) -> FastAPI:
     app.state.heats = Heats()
     app.state.desk = Desk(backend.store, backend.passwords)
     app.state.live = Live(backend)
-    free_bytes = int(backend.settings.evidence.min_free_gb * 1e9)
-    app.state.uploads = Uploads(backend.settings.models_folder, free_bytes)
+    app.state.uploads = Uploads(
+        backend.settings.models_folder, lambda: int(backend.settings.evidence.min_free_gb * 1e9)
+    )
     for part in PARTS:
         app.include_router(part.router, prefix=GUARDED, responses=_PROBLEMS)
     app.include_router(live_routes.sockets, prefix=GUARDED)

@@ -1,6 +1,6 @@
 """What the routes stand on: settings, store, status, and what they may have done by others."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from fastapi import Request
 from jikimi.behaviors import BEHAVIORS, Behavior
 from jikimi.bundle import Card
 from jikimi.errors import NotFoundError
+from jikimi.in_force import Followed
 from jikimi.passwords import Passwords
 from jikimi.serve.access import Caller
 from jikimi.serve.addresses import Resolve, look_up
@@ -50,15 +51,17 @@ def _no_model(sight: Sight) -> Heat:
 class Backend:
     """What the routes stand on.
 
-    `check_camera` refuses settings that the model cannot serve (SettingsError). `try_camera` opens a camera →
-    what it sends; `try_target` sends a test → seconds; `explain` makes a heat map. All three may take seconds
-    and raise any JikimiError. `check_bundle` opens and tests one of somebody else (BundleError; seconds),
-    `check_rule` refuses a camera that a model cannot serve (SettingsError).
-    `deliveries` are latencies by target, `behaviors` and thresholds `theta_on` the watching model's.
-    `allow_loopback` lets cameras be on this machine. `passwords` hash.
+    `followed` are the settings that hold. `check_camera` refuses settings that the model cannot serve
+    (SettingsError), `check_target` a target that can never work (RefusedError), `target_hosts` are those that
+    its url leads to. `try_camera` opens a camera → what it sends; `try_target` sends a test → seconds;
+    `explain` makes a heat map. All three may take seconds and raise any JikimiError. `check_bundle` opens
+    and tests one of somebody else (BundleError; seconds), `check_rule` refuses a camera that a model cannot
+    serve (SettingsError). `deliveries` are latencies by target, `behaviors` and thresholds
+    `theta_on` the watching model's. `allow_loopback` lets cameras be on this machine,
+    `allow_local_targets` targets. `passwords` hash.
     """
 
-    settings: Settings
+    followed: Followed
     store: Store
     status_file: Path
     check_camera: Callable[[CameraSettings], None]
@@ -70,9 +73,17 @@ class Backend:
     check_bundle: Callable[[Path], None] = lambda _path: None
     check_rule: Callable[[Card, CameraSettings], None] = lambda _card, _camera: None
     allow_loopback: bool = False
+    allow_local_targets: bool = False
+    check_target: Callable[[Target], None] = lambda _target: None
+    target_hosts: Callable[[Target], Sequence[str]] = lambda _target: ()
     resolve: Resolve = look_up
     passwords: Passwords = field(default_factory=Passwords)
     explain: Callable[[Sight], Heat] = _no_model
+
+    @property
+    def settings(self) -> Settings:
+        """What holds now: jikimi.toml, and over it what was stored."""
+        return self.followed.now.settings
 
     @property
     def media_folder(self) -> Path:

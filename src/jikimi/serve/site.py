@@ -1,15 +1,13 @@
-"""The site: how it is now, its faults, its coverage, its targets, and who did what."""
+"""The site: how it is now, its faults, its coverage, and who did what."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 
-from jikimi.address import Address
-from jikimi.errors import JikimiError
 from jikimi.hours import holds
-from jikimi.serve.access import Caller, Operator, SiteAdmin, Viewer
+from jikimi.serve.access import Caller, SiteAdmin, Viewer
 from jikimi.serve.answers import (
     AuditAnswer,
     CoverageAnswer,
@@ -17,16 +15,12 @@ from jikimi.serve.answers import (
     Moment,
     ShiftCoverage,
     StatusAnswer,
-    TryAnswer,
     Word,
     status_answer,
 )
-from jikimi.serve.aside import aside_within
 from jikimi.serve.backend import backend_of, is_fresh
-from jikimi.serve.limits import TRY_LIMIT_S, count_try
 from jikimi.serve.probes import blind
-from jikimi.serve.shown import veiled
-from jikimi.settings import Shift, Target
+from jikimi.settings import Shift
 from jikimi.status import SiteStatus
 from jikimi.store import CoverageRecord
 
@@ -85,37 +79,10 @@ def list_coverage(
 def list_shifts(
     request: Request, caller: Viewer, hours: Annotated[int, Query(ge=1, le=24 * 90)] = 24
 ) -> list[ShiftCoverage]:
-    """Of the last hours, by the shifts of jikimi.toml; an hour belongs to the shift in which it begins."""
+    """Of the last hours, by the site's shifts; an hour belongs to the shift in which it begins."""
     settings = backend_of(request).settings
     rows = _coverage(request, caller, hours, None)
     return by_shift(rows, settings.shifts, local=lambda moment: moment.astimezone(settings.zone()))
-
-
-def _tried(request: Request, caller: Operator, name: Annotated[Word, Path()]) -> Target:
-    """The target to try; the try is counted and noted."""
-    backend = backend_of(request)
-    found = [target for target in backend.settings.targets if target.name == name]
-    if not found:
-        raise HTTPException(404, f"target {name!r}: there is none of that name in jikimi.toml")
-    count_try(request, caller)
-    backend.note(caller, "tried target", name)
-    return found[0]
-
-
-@router.post("/targets/{name}/try", summary="Send a test alert")
-async def try_target(
-    request: Request, _caller: Operator, target: Annotated[Target, Depends(_tried)]
-) -> TryAnswer:
-    """Arrives at the target marked as a test → seconds it took. 502: it did not arrive."""
-    backend = backend_of(request)
-    try:
-        return TryAnswer(seconds=await aside_within(lambda: backend.try_target(target), TRY_LIMIT_S))
-    except JikimiError as error:
-        url = target.url.get_secret_value()
-        words = str(error).replace(url, str(Address(url)))
-        raise HTTPException(502, veiled(words)) from None
-    except TimeoutError:
-        raise HTTPException(503, "the target is not tried in time; try again", {"Retry-After": "5"}) from None
 
 
 @router.get("/audit", summary="Who did what, newest first")

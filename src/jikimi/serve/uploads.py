@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ class Uploads:
     """One at a time: each may be half a gigabyte, and is checked with some more of memory."""
 
     folder: Path
-    min_free_bytes: int
+    min_free_bytes: Callable[[], int]
     _busy: Lock = field(default_factory=Lock, init=False)
 
     @asynccontextmanager
@@ -65,7 +65,7 @@ class Uploads:
         for left in self.folder.glob(f"{_PREFIX}*{_SUFFIX}"):  # by a process that was killed
             left.unlink(missing_ok=True)
         size = int(announced) if announced.isdecimal() else MAX_BUNDLE_BYTES
-        if shutil.disk_usage(self.folder).free < size + self.min_free_bytes:
+        if shutil.disk_usage(self.folder).free < size + self.min_free_bytes():
             raise HTTPException(
                 409, "no room for a model: evidence needs what is left of the disk; make room"
             )

@@ -1,4 +1,4 @@
-"""What Jikimi remembers: cameras, incidents, evidence, the outbox, faults, coverage, scores, users."""
+"""What Jikimi remembers: cameras, targets, incidents, evidence, the outbox, faults, coverage, users."""
 
 from jikimi.errors import ConflictError, NotFoundError, StoreBusyError, StoreError
 from jikimi.store.incident_filter import IncidentFilter
@@ -18,8 +18,10 @@ from jikimi.store.records import (
     ReportRecord,
     ScoreCountRecord,
     SessionRecord,
+    SettingRecord,
     ShadowRecord,
     StoredCamera,
+    StoredTarget,
     TokenRecord,
     TransitionRecord,
     UserRecord,
@@ -47,11 +49,13 @@ __all__ = [
     "ScoreCountRecord",
     "SecretBox",
     "SessionRecord",
+    "SettingRecord",
     "ShadowRecord",
     "Store",
     "StoreBusyError",
     "StoreError",
     "StoredCamera",
+    "StoredTarget",
     "TokenRecord",
     "TransitionRecord",
     "UserRecord",

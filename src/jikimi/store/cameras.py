@@ -1,17 +1,15 @@
 """Cameras as they are kept: settings in the open, addresses sealed; and which are shelved."""
 
 from datetime import datetime
-from uuid import uuid4
 
 from pydantic import ValidationError
 from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
 
 from jikimi.address import Address
 from jikimi.errors import NotFoundError, StoreError
 from jikimi.settings import CameraSettings
 from jikimi.store.records import StoredCamera
-from jikimi.store.sessions import Sessions, upsert
+from jikimi.store.sessions import Sessions, stamp, upsert
 from jikimi.store.tables import CameraRow, MetaRow, ShelfRow
 
 _VERSION = "cameras-version"
@@ -43,7 +41,7 @@ class Cameras(Sessions):
         replaced = ("settings", "address", "sub", "changed_at")
         with self._writing() as session:
             upsert(session, CameraRow, values=[values], replace=replaced)
-            _stamp(session)
+            stamp(session, _VERSION)
 
     def remove_camera(self, name: str) -> None:
         """Forget a camera; its incidents stay.
@@ -55,7 +53,7 @@ class Cameras(Sessions):
             session.execute(delete(ShelfRow).where(ShelfRow.camera == name))
             gone = session.execute(delete(CameraRow).where(CameraRow.name == name).returning(CameraRow.name))
             _must(gone.first() is not None, name)
-            _stamp(session)
+            stamp(session, _VERSION)
 
     def shelve(self, name: str, *, until: datetime | None, by: str) -> None:
         """Let a camera raise nothing until then; None ends it. Also one that is in the site's file alone."""
@@ -65,7 +63,7 @@ class Cameras(Sessions):
             else:
                 values = {"camera": name, "until": until, "by": by}
                 upsert(session, ShelfRow, values=[values], replace=("until", "by"))
-            _stamp(session)
+            stamp(session, _VERSION)
 
     def shelved(self) -> dict[str, datetime]:
         """Return until when each shelved camera is, by name; some of it may have passed."""
@@ -105,7 +103,3 @@ def _about(name: str) -> str:
 def _must(found: bool, name: str) -> None:
     if not found:
         raise NotFoundError(f"{_about(name)}: there is none of that name; see the list of cameras")
-
-
-def _stamp(session: Session) -> None:
-    upsert(session, MetaRow, values=[{"key": _VERSION, "value": uuid4().hex}], replace=["value"])

@@ -7,14 +7,13 @@ them lies the bundle that Jikimi carries, which has no row until somebody promot
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
 from jikimi.errors import ConflictError, NotFoundError
 from jikimi.store.records import BothRecord, ModelRecord, ShadowRecord
-from jikimi.store.sessions import Sessions, fields, insert_new, one_or_many, read, upsert
+from jikimi.store.sessions import Sessions, fields, insert_new, one_or_many, read, stamp, upsert
 from jikimi.store.tables import MetaRow, ModelRow, ShadowCoverageRow, ShadowIncidentRow
 
 _VERSION = "models-version"
@@ -191,7 +190,7 @@ class Models(Sessions):
             if session.get_bind().dialect.name == "postgresql":
                 session.execute(text("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE"))
             yield session
-            upsert(session, MetaRow, values=[{"key": _VERSION, "value": uuid4().hex}], replace=["value"])
+            stamp(session, _VERSION)
 
 
 def _row(session: Session, sha256: str) -> ModelRow:

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from jikimi.settings import CameraSettings, Role
+from jikimi.settings import CameraSettings, Role, Target
 
 Answer = Literal["correct", "false-alarm", "other-behavior", "unsure"]
 EvidenceKind = Literal["video", "still", "strip", "scores"]
@@ -31,6 +31,26 @@ class StoredCamera:
 
     settings: CameraSettings
     changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTarget:
+    """Somebody to alert, as they are kept; `settings` None: cannot be opened, and `problem` says why."""
+
+    name: str
+    settings: Target | None
+    changed_at: datetime
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRecord:
+    """A value that was stored for a key of the settings, as `evidence.keep_days`; `value` is JSON's."""
+
+    key: str
+    value: Any
+    changed_at: datetime
+    changed_by: str
 
 
 @dataclass(frozen=True, slots=True)

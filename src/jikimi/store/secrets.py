@@ -1,4 +1,4 @@
-"""Secrets at rest: cameras' addresses are sealed with AES-256-GCM before the database sees them."""
+"""Secrets at rest: addresses are sealed with AES-256-GCM before the database sees them."""
 
 import base64
 import binascii
@@ -56,15 +56,13 @@ class SecretBox:
         if fingerprint != _fingerprint(key):
             raise StoreError(
                 f"{about}: sealed with another key than the one in {self._source}; "
-                "put the right key back or enter the camera's addresses again"
+                "put the right key back or enter it again"
             )
         try:
             raw = base64.urlsafe_b64decode(body)
             return AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], about.encode()).decode()
         except (InvalidTag, ValueError):
-            raise StoreError(
-                f"{about}: damaged in the database; enter the camera's addresses again"
-            ) from None
+            raise StoreError(f"{about}: damaged in the database; enter it again") from None
 
     def _load(self, *, make: bool) -> bytes:
         with self._lock:
@@ -112,7 +110,7 @@ def _read_key_file(path: Path) -> bytes:
             text = file.read(1024)
     except FileNotFoundError:
         raise StoreError(
-            f"key file {path}: lost; put it back from a backup, or enter the cameras' addresses again"
+            f"key file {path}: lost; put it back from a backup, or enter addresses again"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import fields as fields_of
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Engine
 from sqlalchemy.dialects import postgresql, sqlite
@@ -14,7 +15,7 @@ from jikimi.errors import StoreError
 from jikimi.store.engine import where, writer
 from jikimi.store.failures import told
 from jikimi.store.secrets import SecretBox
-from jikimi.store.tables import Base
+from jikimi.store.tables import Base, MetaRow
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -63,8 +64,13 @@ class Sessions:
     @property
     def _box(self) -> SecretBox:
         if self._sealer is None:
-            raise StoreError(f"{self._where}: cameras' addresses need a key; open the store with one")
+            raise StoreError(f"{self._where}: addresses need a key; open the store with one")
         return self._sealer
+
+
+def stamp(session: Session, key: str) -> None:
+    """Remember under `key` that something has changed: whoever follows reads one row."""
+    upsert(session, MetaRow, values=[{"key": key, "value": uuid4().hex}], replace=["value"])
 
 
 def insert_new(session: Session, row: type[Base], *, values: Mapping[str, Any]) -> bool:

@@ -17,14 +17,18 @@ from jikimi.store.outbox import Outbox
 from jikimi.store.reports import Reports
 from jikimi.store.score_counts import ScoreCounts
 from jikimi.store.secrets import SecretBox
+from jikimi.store.stored_settings import StoredSettings
 from jikimi.store.tables import SCHEMA
 from jikimi.store.tally import Tallies
+from jikimi.store.targets import Targets
 from jikimi.store.tokens import Tokens
 from jikimi.store.users import Users
 
 
 class Store(
     Cameras,
+    Targets,
+    StoredSettings,
     Incidents,
     IncidentQueries,
     Evidence,
@@ -64,7 +68,7 @@ class Store(
 
 
 def open_store(url: str, *, box: SecretBox | None = None) -> Store:
-    """Connect, bring the tables up to date and return the store; `box` seals cameras' addresses.
+    """Connect, bring the tables up to date and return the store; `box` seals addresses.
 
     Raises:
         StoreError: the database cannot be reached, is none, or is of a newer Jikimi: one line without a

@@ -114,6 +114,29 @@ class CameraRow(Base):
     changed_at: Mapped[datetime]
 
 
+class TargetRow(Base):
+    """Somebody to alert; `url` and `secret` are sealed, and `settings` holds neither."""
+
+    __tablename__ = "targets"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    settings: Mapped[dict[str, Any]]
+    url: Mapped[str]
+    secret: Mapped[str | None]
+    changed_at: Mapped[datetime]
+
+
+class SettingRow(Base):
+    """A value that holds in place of the one of jikimi.toml; `value` is JSON."""
+
+    __tablename__ = "settings"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+    changed_at: Mapped[datetime]
+    changed_by: Mapped[str]
+
+
 class ShelfRow(Base):
     """A camera that raises nothing until then, whether it is in the store or in the site's file."""
 

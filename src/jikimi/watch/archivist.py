@@ -77,7 +77,7 @@ class Archivist:
     sweep_every_s: float = SWEEP_EVERY_S
     evidence_bytes: int = field(default=0, init=False)
     orphans_s: float = _ORPHANS_S
-    _files: "queue.Queue[tuple[CameraSettings, EvidenceKept] | None]" = field(
+    _files: "queue.Queue[tuple[CameraSettings, EvidenceKept] | Settings | None]" = field(
         default_factory=queue.Queue, init=False
     )
     _again: list[tuple[CameraSettings, EvidenceKept, int]] = field(default_factory=list, init=False)
@@ -106,6 +106,10 @@ class Archivist:
         if kept.path is not None:
             self._mine.add(kept.path)
         self._files.put((camera, kept))
+
+    def change(self, settings: Settings) -> None:
+        """Go on with other limits; what is over them goes now."""
+        self._files.put(settings)
 
     def look_again(self) -> None:
         """A camera's process was lost: what it was writing is finished and entered soon."""
@@ -143,7 +147,11 @@ class Archivist:
                 continue
             if item is None:
                 return
-            self._take(*item)
+            if isinstance(item, Settings):
+                self.settings = item
+                self._guarded(self._sweep)
+            else:
+                self._take(*item)
 
     def _take(self, camera: CameraSettings, kept: EvidenceKept, tries: int = 1) -> None:
         if not self._guarded(partial(self._archive, camera, kept)) and tries < _TRIES:

@@ -98,6 +98,12 @@ class CameraReader:
         except VideoError as error:
             self.problem = str(error)
 
+    def change(self, view: View) -> None:
+        """Keep evidence as this view has it."""
+        self.view = view
+        if self.recorder is not None:
+            self.recorder.change(view.keep)
+
     @contextmanager
     def _opened(self) -> Iterator[InputContainer]:
         address, options = self.camera.address.reveal(), self._options()

@@ -30,6 +30,7 @@ from jikimi.watch.messages import (
     Compare,
     Relearn,
     Rival,
+    Roll,
     ScoresCounted,
     ShadowChanged,
     Shelve,
@@ -194,12 +195,20 @@ class CameraProcess:
                     self._shelved_until = message.until
                 elif isinstance(message, Relearn):
                     self.wellness.relearn()
+                elif isinstance(message, Roll):
+                    self._roll(message)
                 elif isinstance(message, Compare):
                     self._compare(message.rival)
                 else:
                     self._ended = True
         except (EOFError, OSError):
             self._ended = True
+
+    def _roll(self, roll: Roll) -> None:
+        """Keep more or less around incidents, without looking away for it."""
+        self.curves.pre_roll_s, self.curves.post_roll_s = roll.pre_roll_s, roll.post_roll_s
+        for feed in (self.analysed, self.recorded) if self._two else (self.analysed,):
+            feed.roll(pre_roll_s=roll.pre_roll_s, post_roll_s=roll.post_roll_s)
 
     def _follow(self) -> None:
         """Keep the streams open; what a reader that has ended was recording is finished."""

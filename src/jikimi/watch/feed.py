@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jikimi.address import redact_text
@@ -99,6 +99,13 @@ class Feed:
     _arrived: tuple[float | None, float] = field(default=(None, 0.0), init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
     _left: list[threading.Thread] = field(default_factory=list, init=False)
+
+    def roll(self, *, pre_roll_s: float, post_roll_s: float) -> None:
+        """Keep so much from before and after an incident, in this attempt and in those to come."""
+        keep = replace(self.view.keep, pre_roll_s=pre_roll_s, post_roll_s=post_roll_s)
+        self.view = replace(self.view, keep=keep)
+        if self.reader is not None:
+            self.reader.change(self.view)
 
     def poll(self) -> list[CameraReader]:
         """Move on → readers that have ended since the last call; their recorders want to be finished.

@@ -138,5 +138,13 @@ class Shelve:
 
 
 @dataclass(frozen=True, slots=True)
+class Roll:
+    """Keep so many seconds from before and after the next incident."""
+
+    pre_roll_s: float
+    post_roll_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Relearn:
     """The view was moved on purpose: what the camera shows now is right."""

@@ -138,6 +138,12 @@ class Recorder:
                 else:
                     self._write(recording, [stored])
 
+    def change(self, keep: Keep) -> None:
+        """Keep more or less from now on; what is open ends by it, too. A longer ring fills in its time."""
+        with self._lock:
+            self.keep = keep
+            self._ring.keep_s = keep.pre_roll_s + DECISION_LAG_S
+
     def open(self, incident: Incident, *, stem: str) -> None:
         """Begin the evidence of an incident, in a file `stem`.mp4 or, where that exists, `stem`-2.mp4."""
         at_s = self.decoder.clock.stamp_at(incident.opened_s)

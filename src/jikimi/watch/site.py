@@ -23,6 +23,7 @@ from jikimi.bundle import Card
 from jikimi.champion import Champion, roll_back
 from jikimi.errors import JikimiError
 from jikimi.hours import due
+from jikimi.in_force import Followed
 from jikimi.picture_wire import picture_socket
 from jikimi.settings import CameraSettings, Settings
 from jikimi.status import Histogram, SiteStatus, write_status
@@ -43,6 +44,7 @@ from jikimi.watch.messages import (
     Compare,
     EvidenceKept,
     IncidentChanged,
+    Roll,
     ScoresCounted,
     ShadowChanged,
     Shelve,
@@ -93,7 +95,7 @@ _OWN = frozenset(get_args(HealthKind)) | {"inference", "overload", "not-recordin
 class Site:
     """Watches until `stop` says so. Everything here runs in the caller's thread of `run`."""
 
-    settings: Settings
+    followed: Followed
     store: Store
     champion: Champion
     card: Card
@@ -101,6 +103,7 @@ class Site:
     run_folder: Path
     knock: Callable[[], None]
     clock: Callable[[], float] = time.monotonic
+    settings: Settings = field(init=False)
     stages: dict[str, Histogram] = field(default_factory=dict, init=False)
     scribe: Scribe = field(init=False)
     archivist: Archivist = field(init=False)
@@ -126,10 +129,8 @@ class Site:
     _settled: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        site = self.settings.site
-        plant = Plant(
-            site=site.name, language=site.language, zone=self.settings.zone(), behaviors=self.card.behaviors
-        )
+        self.settings = self.followed.now.settings
+        plant = self._plant()
         self.scribe = Scribe(self.store, self.run_folder / "spool", self._stored, self._end_left_behind)
         self.faults = FaultBook(self.scribe, plant, fault_targets(self.settings.targets))
         self.incidents = IncidentBook(self.scribe, plant, self.settings, self.card.name)
@@ -139,7 +140,7 @@ class Site:
         challenger = self.run_folder / "challenger.sock"
         self.choosing = Choosing(self.store, self.settings, self.card, challenger)
         self.rivalry = Rivalry(self.scribe, self.context, self.settings.model, self.clock)
-        self.ballast = Ballast(site.data / "room-for-alerts")
+        self.ballast = Ballast(self.settings.site.data / "room-for-alerts")
         model = self.settings.model
         config = DetectorConfig(
             self.champion.path,
@@ -152,6 +153,12 @@ class Site:
         self._detector = Child("detector", launch, silent_s=_DETECTOR_SILENT_S)
         self._detector_watch = Watch(self._detector, self.clock)
         self._started_at = datetime.now(UTC)
+
+    def _plant(self) -> Plant:
+        site = self.settings.site
+        return Plant(
+            site=site.name, language=site.language, zone=self.settings.zone(), behaviors=self.card.behaviors
+        )
 
     @property
     def _ours(self) -> str:
@@ -172,6 +179,7 @@ class Site:
         self.scribe.start()
         self.archivist.start()
         self.following.start()
+        self.followed.start()
         self.reporter.start()
         self.choosing.start()
         self._coverage_at = self.clock() + _COVERAGE_S
@@ -210,6 +218,7 @@ class Site:
         return deposed
 
     def _step(self, pipe: Connection) -> None:
+        self._follow_settings()
         self._follow()
         self._follow_models()
         pipes = [child.pipe for child in self._children() if child.pipe is not None]
@@ -232,6 +241,35 @@ class Site:
             *self.rivalry.children,
             *(camera.child for camera in self._cameras.values()),
         ]
+
+    def _follow_settings(self) -> None:
+        """Go on with other settings where they have changed; cameras begin anew only where they must."""
+        settings, before = self.followed.now.settings, self.settings
+        if settings is before:
+            return
+        self.settings = settings
+        self.faults.plant = self.incidents.plant = self._plant()
+        self.faults.targets = fault_targets(settings.targets)
+        self.incidents.settings = self.reporter.settings = settings
+        if settings.evidence != before.evidence:
+            self.archivist.change(settings)
+        if _of_cameras(settings) != _of_cameras(before):
+            self._put_coverage()
+            self._drop(list(self._cameras.values()))
+            return
+        for camera in self._cameras.values():
+            roll = self._roll_of(camera.settings)
+            if roll != camera.roll:
+                camera.roll = roll
+                camera.child.tell(roll)
+
+    def _roll_of(self, camera: CameraSettings) -> Roll:
+        """What is kept from before and after this camera's incidents."""
+        evidence, pre_s, post_s = self.settings.evidence, camera.pre_roll_s, camera.post_roll_s
+        return Roll(
+            evidence.pre_roll_s if pre_s is None else pre_s,
+            evidence.post_roll_s if post_s is None else post_s,
+        )
 
     def _follow(self) -> None:
         """Start cameras that are wanted, end those that are not, tell the others what has changed."""
@@ -269,8 +307,7 @@ class Site:
         self.faults.set(SITE, "model", bool(chosen.failed), chosen.failed)
 
     def _add(self, wish: Wanted) -> WatchedCamera | None:
-        settings, evidence = wish.settings, self.settings.evidence
-        pre_s, post_s = settings.pre_roll_s, settings.post_roll_s
+        settings, roll = wish.settings, self._roll_of(wish.settings)
         try:
             camera_rule(self.card, settings)
             for address in filter(None, (settings.address, settings.sub)):
@@ -285,8 +322,8 @@ class Site:
             self._socket,
             self.settings.evidence_folder / safe_name(settings.name),
             picture_socket(self.run_folder, settings.name),
-            evidence.pre_roll_s if pre_s is None else pre_s,
-            evidence.post_roll_s if post_s is None else post_s,
+            roll.pre_roll_s,
+            roll.post_roll_s,
             offline_s=self.settings.health.offline_s,
             frozen_s=self.settings.health.frozen_s,
             time_zone=self.settings.site.time_zone,
@@ -297,7 +334,7 @@ class Site:
         launch = Forked(self.context, name, run_camera, (config,))
         child = Child(name, launch, silent_s=_CAMERA_SILENT_S)
         rival = self.rivalry.rival_for(settings)
-        camera = WatchedCamera(settings, child, self.clock, wish.shelved_until, rival)
+        camera = WatchedCamera(settings, child, self.clock, wish.shelved_until, rival, roll)
         self._cameras[settings.name] = camera
         self._refused.discard(settings.name)
         self.faults.end(settings.name, "settings")
@@ -312,6 +349,7 @@ class Site:
             del self._cameras[camera.name]
             for message in camera.child.let_go(max(0.0, until - self.clock())):
                 self._take(camera, message)
+            self._covered.pop(camera.name, None)  # its next process counts from zero
             self.incidents.close_all(camera.name)
             self.rivalry.forget(camera.name)
             self.faults.forget(camera.name)
@@ -481,6 +519,7 @@ class Site:
     def _end(self) -> None:
         """Let cameras finish their evidence, all at once, then write what is queued."""
         self.following.stop()
+        self.followed.stop()
         self.choosing.stop()
         for camera in self._cameras.values():
             camera.child.tell(None)
@@ -502,3 +541,9 @@ class Site:
             write_status(self.run_folder / "status.json", self.status())
         except OSError as error:
             log.warning("%s: the status cannot be written: %s", self.run_folder, error.strerror)
+
+
+def _of_cameras(settings: Settings) -> tuple[object, ...]:
+    """All of the site's settings that a camera's process is given when it is started, rolls aside."""
+    evidence = settings.evidence
+    return settings.health, settings.site.time_zone, evidence.min_free_gb, evidence.replay_minutes == 0

@@ -10,7 +10,7 @@ from typing import Any
 from jikimi.settings import CameraSettings
 from jikimi.status import CameraStatus, Histogram
 from jikimi.watch.child import Child
-from jikimi.watch.messages import Compare, Rival, Shelve
+from jikimi.watch.messages import Compare, Rival, Roll, Shelve
 
 # A process that is away longer than this, or is lost so often within the span, is a fault of its own.
 _AWAY_S = 3.0
@@ -67,6 +67,7 @@ class WatchedCamera:
     clock: Callable[[], float]
     shelved_until: datetime | None = None
     rival: Rival | None = None
+    roll: Roll | None = None
     stages: dict[str, Histogram] = field(default_factory=dict, init=False)
     watch: Watch = field(init=False)
     _last: CameraStatus | None = field(default=None, init=False)
@@ -98,6 +99,8 @@ class WatchedCamera:
         if self.child.pipe is not self._told:  # a new process knows only what was wished when it was added
             self._told = self.child.pipe
             self.child.tell(Shelve(self.shelved_until))
+            if self.roll is not None:
+                self.child.tell(self.roll)
             if self.rival is not None:
                 self.child.tell(Compare(self.rival))
         return messages

@@ -33,6 +33,9 @@ Build = Callable[[Visitor], Awaitable[None]]
 # A page that lost its connection is kept for so long; then the browser loads it anew.
 _RECONNECT_S = 10.0
 
+# The longest page, with the time zones of the world, on a machine that watches with all it has.
+_BUILD_S = 10.0
+
 
 def add_pages(app: FastAPI) -> None:
     """Put the pages under `/`. Once in a process: NiceGUI is one application for all of it."""
@@ -93,7 +96,7 @@ def add_pages(app: FastAPI) -> None:
     async def learning(request: Request) -> Response | None:
         return await show(request, learning_page)
 
-    @ui.page("/settings")
+    @ui.page("/settings", response_timeout=_BUILD_S)
     async def settings(request: Request) -> Response | None:
         return await show(request, settings_page)
 

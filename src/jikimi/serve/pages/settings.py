@@ -1,8 +1,8 @@
 """Settings: users, tokens, targets, the site, who did what, and the system's health."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +10,8 @@ from nicegui import ui
 
 from jikimi.serve.pages.api import Refused
 from jikimi.serve.pages.frame import escaped, frame, heading, press, table, told
+from jikimi.serve.pages.targets import targets_part
+from jikimi.serve.pages.values import values_part
 from jikimi.serve.pages.visitor import Visitor
 
 _ROLES = ("viewer", "operator", "admin")
@@ -22,14 +24,15 @@ async def settings_page(visitor: Visitor) -> None:
         heading(words("settings"))
         with ui.element("div").classes("j-two"):
             with ui.element("div").classes("j-stack"):
+                held = await visitor.api.get("/settings")
+                await targets_part(visitor, held)
+                values_part(visitor, held)
+            with ui.element("div").classes("j-stack"):
+                await _health(visitor)
                 _password(visitor)
                 if visitor.is_site_admin:
                     await _users(visitor)
                     await _tokens(visitor)
-            with ui.element("div").classes("j-stack"):
-                await _health(visitor)
-                _targets(visitor)
-                _site(visitor)
         if visitor.is_site_admin:
             await _audit(visitor)
 
@@ -202,49 +205,6 @@ async def _take_back(visitor: Visitor, name: str) -> None:
     ui.navigate.reload()
 
 
-def _targets(visitor: Visitor) -> None:
-    """Who is alerted, each with a test."""
-    words = visitor.words
-    with ui.element("section").classes("j-panel j-stack"):
-        heading(words("targets"), level=2)
-        targets = visitor.backend.settings.targets
-        if not targets:
-            ui.label(words("no-targets")).classes("j-soft")
-        for target in targets:
-            with ui.element("div").classes("j-row j-line"):
-                ui.label(target.name).classes("j-strong")
-                ui.label(target.kind).classes("j-chip")
-                ui.element("span").classes("j-space")
-                if visitor.may_answer:
-                    press(words("test"), partial(_try_target, visitor, target.name), kind="plain")
-
-
-async def _try_target(visitor: Visitor, name: str) -> None:
-    try:
-        answer = await visitor.api.post(f"/targets/{quote(name, safe='')}/try")
-    except Refused as error:
-        told(error)
-        return
-    ui.notify(visitor.words("test-arrived", seconds=f"{answer['seconds']:.2f}"), type="positive")
-
-
-def _site(visitor: Visitor) -> None:
-    """What jikimi.toml says of the site."""
-    words, settings = visitor.words, visitor.backend.settings
-    rows = [
-        (words("site"), settings.site.name),
-        (words("time-zone"), settings.site.time_zone or words("machines-own")),
-        (words("keep-days"), f"{settings.evidence.keep_days:g}"),
-        (words("max-gb"), f"{settings.evidence.max_gb:g} GB"),
-        (words("rolls"), f"{settings.evidence.pre_roll_s:g} s + {settings.evidence.post_roll_s:g} s"),
-        (words("escalate-after"), words("seconds", n=f"{settings.alerts.escalate_after_s:g}")),
-    ]
-    with ui.element("section").classes("j-panel j-stack"):
-        heading(words("site"), level=2)
-        table(rows)
-        ui.label(words("site-file")).classes("j-soft")
-
-
 async def _health(visitor: Visitor) -> None:
     """How the system is now."""
     words = visitor.words
@@ -275,9 +235,30 @@ async def _health(visitor: Visitor) -> None:
 async def _audit(visitor: Visitor) -> None:
     words = visitor.words
     rows = [
-        (words.moment(datetime.fromisoformat(row["at"])), row["who"], words.deed(row["what"]), row["about"])
+        (
+            words.moment(datetime.fromisoformat(row["at"])),
+            row["who"],
+            words.deed(row["what"]),
+            _about(row["about"], row["details"]),
+        )
         for row in await visitor.api.get("/audit", {"limit": 100})
     ]
     with ui.element("section").classes("j-panel j-stack"):
         heading(words("audit"), level=2)
         table(rows, head=[words(key) for key in ("time", "user", "what", "about")], nothing=words("nothing"))
+
+
+def _about(about: str, details: Mapping[str, Any]) -> str:
+    """What it was done to, and for a change from what to what."""
+    if "to" not in details:
+        return about
+    before, after = (_short(details.get(key)) for key in ("from", "to"))
+    return f"{about}: {before} → {after}" if before != after else about
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {each}" for key, each in value.items()) or "–"
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
+    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -58,8 +58,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "demo-cameras": ("데모 카메라 보기", "Watch the demo cameras"),
     "step-target": (
-        "알릴 곳을 jikimi.toml의 [[target]]에 적고, 설정에서 시험하십시오.",
-        "Write whom to alert into [[target]] of jikimi.toml, and test it in the settings.",
+        "누구에게 알릴지 설정에서 추가하고, 시험 알림을 보내 보십시오.",
+        "Add whom to alert in the settings, and send a test alert.",
     ),
     "step-look": (
         "사고가 나면 이 화면이 소리와 함께 알립니다. 맞는지 답해 주시면 그 답에서 배웁니다.",
@@ -314,19 +314,84 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "make-token": ("토큰 만들기", "Make a token"),
     "token-once": ("지금 한 번만 보입니다. 복사해 두십시오.", "Shown this once. Copy it now."),
     "targets": ("알림 대상", "Targets"),
-    "no-targets": (
-        "알림 대상이 없습니다. jikimi.toml에 [[target]]을 넣으십시오.",
-        "Nobody is alerted. Add a [[target]] to jikimi.toml.",
+    "no-targets": ("알림 대상이 없습니다. 아무에게도 알리지 않습니다.", "Nobody is alerted: add a target."),
+    "targets-why": (
+        "사고와 고장을 알리는 곳입니다. 주소와 비밀 값은 암호화해 보관하고 다시 보여 주지 않습니다.",
+        "Whom incidents and faults are told to. Addresses and secrets are kept encrypted, never shown again.",
     ),
+    "add-target": ("알림 대상 추가", "Add a target"),
+    "change-target": ("{name} 바꾸기", "Change {name}"),
+    "name-taken": ("이미 있는 이름입니다.", "There is one of that name."),
+    "remove-target-sure": ("알림 대상 {name}을(를) 삭제할까요?", "Remove target {name}?"),
+    "target-kind": ("방법", "Kind"),
+    "kind-webhook": ("웹훅", "Webhook"),
+    "kind-mqtt": ("MQTT", "MQTT"),
+    "kind-apprise": ("메일·메신저 (Apprise)", "Mail, messengers (Apprise)"),
+    "target-url": ("주소(URL)", "Address (URL)"),
+    "target-secret": ("서명 비밀 값", "Secret for signing"),
+    "as-stored": ("비우면 저장된 값을 그대로 씁니다.", "Empty: as it is stored."),
+    "topic": ("MQTT 토픽", "MQTT topic"),
+    "discovery": (
+        "Home Assistant 검색 접두사 (비우면 없음)",
+        "Home Assistant discovery prefix (empty: none)",
+    ),
+    "tell-faults": ("고장도 알림", "Told of faults too"),
+    "no-faults-told": ("사고만", "Incidents only"),
+    "from-file": ("jikimi.toml에서 바꿉니다.", "Changed in jikimi.toml."),
     "test-arrived": ("시험 알림이 {seconds}초 만에 도착했습니다.", "The test arrived after {seconds} s."),
+    "testing": ("시험하는 중…", "Testing…"),
+    "who-first": ("알리는 순서", "Who is told first"),
+    "who-first-why": (
+        "아무도 확인하지 않으면 다음 줄로 넘어갑니다. 줄이 없으면 모두에게 한꺼번에 알립니다.",
+        "While nobody acknowledges, the next list is told. Without lists everybody is told at once.",
+    ),
+    "list-n": ("{n}번째로 알릴 곳", "Told as number {n}"),
+    "add-list": ("줄 추가", "Add a list"),
     "site": ("현장", "Site"),
-    "site-file": ("jikimi.toml에서 바꿉니다.", "Changed in jikimi.toml."),
+    "site-name": ("현장 이름", "Name of the site"),
+    "alert-language": ("알림 언어", "Language of alerts"),
+    "korean": ("한국어", "Korean"),
+    "english": ("영어", "English"),
+    "retention": ("증거와 보존", "Evidence and retention"),
+    "camera-health": ("카메라 고장 판단", "When a camera is at fault"),
+    "shifts": ("근무조", "Shifts"),
+    "shifts-why": ("근무조별 감시율과 사고를 볼 때 씁니다.", "For coverage and incidents by shift."),
+    "add-shift": ("근무조 추가", "Add a shift"),
+    "no-shifts": ("근무조가 없습니다.", "There are no shifts."),
+    "pre-roll": ("사고 전 녹화(초)", "Recorded before an incident (s)"),
+    "post-roll": ("사고 후 녹화(초)", "Recorded after an incident (s)"),
+    "min-free-gb": ("비워 둘 디스크(GB)", "Kept free on the disk (GB)"),
+    "replay-minutes": ("전체 영상 보관(분, 0이면 안 함)", "Everything is kept for (min; 0: not at all)"),
+    "offline-after": ("화면이 없으면 고장(초)", "At fault without pictures for (s)"),
+    "frozen-after": ("화면이 멈추면 고장(초)", "At fault with a frozen picture for (s)"),
+    "origin-default": ("기본값", "Default"),
+    "origin-environment": (
+        "환경 변수가 정합니다. 여기서는 바꿀 수 없습니다.",
+        "Set by the environment; it cannot be changed here.",
+    ),
+    "origin-stored": ("{name}이(가) {time}에 바꿈", "Changed by {name}, {time}"),
+    "otherwise": ("jikimi.toml: {value}", "jikimi.toml: {value}"),
+    "otherwise-default": ("기본값: {value}", "Default: {value}"),
+    "return-to-file": ("jikimi.toml 값으로 되돌리기", "Return to jikimi.toml"),
+    "return-to-default": ("기본값으로 되돌리기", "Return to the default"),
+    "cameras-anew": (
+        "저장하면 모든 카메라를 다시 엽니다. 2초쯤 감시하지 못합니다.",
+        "Saving opens every camera anew: about 2 s unwatched.",
+    ),
+    "next-incident": ("다음 사고부터 적용됩니다.", "From the next incident on."),
+    "range-over": ("{over}보다 크고 {most} 이하여야 합니다.", "More than {over}, at most {most}."),
+    "range-least": ("{least} 이상 {most} 이하여야 합니다.", "From {least} to {most}."),
+    "value-missing": ("값을 넣으십시오.", "Enter a value."),
+    "deletes-sure": (
+        "더 적게 보관합니다. 넘치는 증거는 바로, 영영 지워집니다. 잠근 증거는 남습니다. 저장할까요?",
+        "Less is kept. Evidence beyond it is deleted at once and for good; locked evidence stays. Save?",
+    ),
+    "n-entries": ("{n}개", "{n} entries"),
     "time-zone": ("시간대", "Time zone"),
     "machines-own": ("이 컴퓨터의 시간대", "This machine's own"),
-    "keep-days": ("증거 보존일", "Days that evidence is kept"),
-    "max-gb": ("증거 최대 용량", "Most room for evidence"),
-    "rolls": ("사고 전후 녹화", "Recorded before and after"),
-    "escalate-after": ("미확인 시 전파까지", "Escalated after"),
+    "keep-days": ("증거 보존(일)", "Evidence is kept for (days)"),
+    "max-gb": ("증거 최대 용량(GB)", "Most room for evidence (GB)"),
+    "escalate-after": ("확인이 없으면 다음으로(초)", "Next list after (s)"),
     "system-health": ("시스템 상태", "System health"),
     "watching": ("모든 카메라를 감시하고 있습니다.", "Every camera is watched."),
     "not-watching": ("감시하지 못하는 카메라가 있습니다.", "Not every camera is watched."),
@@ -355,6 +420,7 @@ DEEDS: Mapping[str, str] = {
     "changed language": "언어 변경",
     "changed password": "비밀번호 변경",
     "changed user": "사용자 변경",
+    "changed setting": "설정 변경",
     "ended sessions": "로그인 모두 끝냄",
     "escalated": "다음 단계로 전파",
     "exported incidents": "사고 내보내기",
@@ -366,6 +432,9 @@ DEEDS: Mapping[str, str] = {
     "made token": "토큰 만듦",
     "put camera": "카메라 저장",
     "removed camera": "카메라 삭제",
+    "put target": "알림 대상 저장",
+    "removed target": "알림 대상 삭제",
+    "reset setting": "설정 되돌림",
     "removed token": "토큰 삭제",
     "removed user": "사용자 삭제",
     "reset password": "비밀번호 다시 정함",
@@ -376,6 +445,39 @@ DEEDS: Mapping[str, str] = {
     "unlocked": "잠금 해제",
     "unshelved": "보류 끝냄",
     "viewed evidence": "증거 보기",
+}
+
+
+# What the API says at a field of a form → Korean. What is not here is shown as it is.
+PROBLEMS: Mapping[str, str] = {
+    "missing; give it a value": "값을 넣으십시오.",
+    "a webhook takes an http:// or https:// address": "웹훅 주소는 http:// 또는 https://로 시작합니다.",
+    "a webhook is signed; give it a secret": "웹훅은 서명합니다. 비밀 값을 넣으십시오.",
+    "a broker is mqtt://host:1883 or mqtts://host:8883": (
+        "브로커 주소는 mqtt://호스트:1883 또는 mqtts://호스트:8883입니다."
+    ),
+    "its host is not known; check the name, or give an IP": (
+        "호스트를 찾을 수 없습니다. 이름을 확인하거나 IP를 넣으십시오."
+    ),
+    "it leads to this machine itself; put this target into jikimi.toml, or set local_targets of [serve]": (
+        "이 컴퓨터 자신의 주소입니다. jikimi.toml에 적거나 [serve] local_targets를 켜십시오."
+    ),
+    "it leads to no single machine of this network; give the receiver's own address": (
+        "이 네트워크의 한 컴퓨터를 가리키지 않습니다. 받는 쪽의 주소를 넣으십시오."
+    ),
+    "it leads to a reserved address; give the receiver's own address": (
+        "쓸 수 없는 예약된 주소입니다. 받는 쪽의 주소를 넣으십시오."
+    ),
+    "the url is not an http:// or https:// address; correct it": "http:// 또는 https:// 주소가 아닙니다.",
+    "the url is not mqtt://host:1883 or mqtts://host:8883; correct it": (
+        "mqtt://호스트:1883 또는 mqtts://호스트:8883이 아닙니다."
+    ),
+    "Apprise does not understand the url; see its wiki for the service's form": (
+        "Apprise가 모르는 주소입니다. 서비스별 주소 형식은 Apprise 위키에 있습니다."
+    ),
+    "each list names a target; take the empty one out": (
+        "빈 줄이 있습니다. 알림 대상을 고르거나 줄을 지우십시오."
+    ),
 }
 
 
@@ -405,6 +507,10 @@ class Words:
     def deed(self, what: str) -> str:
         """What somebody did, as the audit trail has it, in words."""
         return DEEDS.get(what, what) if self.language == "ko" else what
+
+    def problem(self, text: str) -> str:
+        """What is wrong with a field, as the API says it, in words."""
+        return PROBLEMS.get(text, text) if self.language == "ko" else text
 
     def figure(self, key: str) -> str:
         """What a test of a camera found, in words where there are any."""

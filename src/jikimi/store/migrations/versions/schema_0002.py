@@ -1,4 +1,4 @@
-"""Users, sessions and tokens; counts of scores; reports and their evidence; models and challengers."""
+"""Users, sessions and tokens; counts of scores; reports; models and challengers; targets and settings."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -128,4 +128,21 @@ def upgrade() -> None:
         sa.Column("both_s", sa.Float(53), nullable=False),
         sa.PrimaryKeyConstraint("model", "camera", "hour", name="pk_shadow_coverage"),
         sa.ForeignKeyConstraint(["model"], ["models.sha256"], name="fk_shadow_coverage_model"),
+    )
+    op.create_table(
+        "targets",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=False),
+        sa.Column("url", sa.String(), nullable=False),
+        sa.Column("secret", sa.String()),
+        sa.Column("changed_at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_targets"),
+    )
+    op.create_table(
+        "settings",
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.Column("changed_at", _MOMENT, nullable=False),
+        sa.Column("changed_by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_settings"),
     )
