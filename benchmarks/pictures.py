@@ -30,6 +30,11 @@ PASSWORD = "pictures of pages"
 LANGUAGES = {"ko": "ko-KR", "en": "en-GB"}
 PAGES = ("live", "incidents", "overview", "report", "cameras", "learning", "settings")
 
+# Where the samples were copied to is nobody's business.
+BARE_NAMES = """document.querySelectorAll("input").forEach((field) => {
+  if (field.value.startsWith("/")) field.value = field.value.split("/").at(-1);
+})"""
+
 # Each sample is some twenty seconds long and shows one accident.
 WATCH_S = 75.0
 
@@ -70,6 +75,7 @@ def take_all(shown: Visit, out: Path, language: str, uid: str, camera: str) -> N
     for name in (*PAGES, f"incidents/{uid}", f"cameras/{camera}"):
         page = shown.open(f"/{name}")
         page.add_style_tag(content=".j-alarm, .j-bars { display: none !important }")
+        page.evaluate(BARE_NAMES)
         take(page, out, f"{name.partition('/')[0][:-1] if '/' in name else name}.{language}")
 
 

@@ -92,7 +92,7 @@ def fill(store: Store) -> None:
     store.put_setting(SettingRecord("evidence.keep_days", 90.0, NOON, "kim"))
     store.open_incident(incident(), [notice("i1:opened:phone")])
     store.open_incident(incident("i2", 60.0), [notice("i2:opened:phone", uid="i2")])
-    store.escalate("i2", at=later(200), notices=[notice("i2:escalated:siren", "siren", "i2")])
+    store.escalate("i2", level=1, at=later(200), notices=[notice("i2:escalated:siren", "siren", "i2")])
     store.close_incident("i1", at=later(30), peak=0.9, score=0.2)
     store.answer("i1", answer="other-behavior", at=later(90), by="lee", behavior="jam", note="기계 걸림")
     store.lock("i1", locked=True, at=later(95), by="lee")

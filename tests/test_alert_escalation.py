@@ -41,11 +41,13 @@ class Incidents:
         waiting = [each for each in self.known.values() if each.acknowledged_at is None]
         return [each for each in waiting if each.opened_at < before and each.escalations < most]
 
-    def escalate(self, uid: str, *, at: datetime, notices: Sequence[Notice]) -> bool:
+    def escalate(
+        self, uid: str, *, level: int, at: datetime, notices: Sequence[Notice], by: str = ""
+    ) -> bool:
         known = self.known[uid]
-        if known.acknowledged_at is not None:
+        if known.escalations != level - 1 or (known.acknowledged_at is not None and not by):
             return False
-        self.known[uid] = replace(known, escalations=known.escalations + 1, escalated_at=at)
+        self.known[uid] = replace(known, escalations=level, escalated_at=at)
         self.notices += notices
         return True
 

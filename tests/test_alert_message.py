@@ -88,6 +88,16 @@ def test_escalation_says_how_long_nobody_acknowledged() -> None:
         assert (message.payload["level"], message.payload["waited_s"]) == (1, 120)
 
 
+def test_passed_on_alert_names_who_did_it() -> None:
+    told = incident_message(incident(), "escalated", KOREAN, level=1, waited_s=8, by="김안전")
+    assert (
+        told.title == "[2공장] 확인 요청: 끼임 · press-3" and "김안전님이 이 사고를 넘겼습니다" in told.text
+    )
+    assert (told.payload["event"], told.payload["by"]) == ("escalated", "김안전")
+    assert "lee has passed this on" in incident_message(incident(), "escalated", ENGLISH, by="lee").text
+    assert incident_message(incident(), "opened", KOREAN).payload["by"] == ""
+
+
 def test_closed_alert_says_until_when() -> None:
     closed = incident(closed_at=OPENED + timedelta(seconds=9))
     assert "종료 시각: 2026-03-04 14:06:16 KST" in incident_message(closed, "closed", KOREAN).text

@@ -28,9 +28,9 @@ from jikimi.address import Address
 from jikimi.archive import Manifest
 from jikimi.checking import check_site
 from jikimi.cli_alerts import quoted
-from jikimi.errors import VideoError
+from jikimi.errors import CameraError, VideoError
 from jikimi.running import alone
-from jikimi.settings import CameraSettings, Settings
+from jikimi.settings import CameraSettings, Mask, Settings
 from jikimi.settings_file import load_settings
 from jikimi.status import CameraStatus, SiteStatus, write_status
 from jikimi.store import IncidentRecord, SettingRecord, Store, open_box, open_store
@@ -152,7 +152,15 @@ def test_camera_test_tells_what_both_streams_send(server: CameraServer) -> None:
     assert facts.main.fps == pytest.approx(15, rel=0.3) and facts.sub.fps == pytest.approx(8, rel=0.3)
     assert facts.main.keyframe_s == pytest.approx(1.0, abs=0.3)
     assert 0 < facts.main.first_picture_s < 5
+    assert facts.main.picture_HWC is not None and facts.main.picture_HWC.shape == (270, 360, 3)
     assert PASSWORD not in json.dumps(facts.as_json()) and "127.0.0.1" in facts.main.address
+
+
+def test_picture_of_a_camera_that_is_tried_is_blackened_where_its_masks_say(server: CameraServer) -> None:
+    everywhere = Mask(polygon=((0, 0), (1, 0), (1, 1), (0, 1)), kind="blacken")
+    settings = CameraSettings(name="a", address=server.address("sub"), masks=(everywhere,))  # type: ignore[arg-type]
+    picture = try_camera(settings).main.picture_HWC
+    assert picture is not None and not picture.any()
 
 
 def test_camera_is_added_listed_tested_shelved_and_removed(
@@ -193,6 +201,13 @@ def test_camera_that_cannot_be_opened_is_not_added(
     assert place.cameras() == {}
     added = jikimi("camera", "add", "a", wrong, "--no-test", "--disabled", "--config", place.config)
     assert added.out == "camera 'a' added, disabled\n" and not place.cameras()["a"].enabled
+
+
+def test_what_is_wrong_with_a_camera_is_told_apart(server: CameraServer) -> None:
+    for address, cause in ((server.address("other"), "path"), ("rtsp://127.0.0.1:9/x", "refused")):
+        with pytest.raises(CameraError) as failed:
+            try_camera(CameraSettings(name="a", address=address), within_s=5)  # type: ignore[arg-type]
+        assert failed.value.cause == cause
 
 
 def test_sub_stream_that_fails_is_named(server: CameraServer, jikimi: Jikimi, place: Place) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jikimi.incident import Incident, Transition, TransitionKind
+from jikimi.incident import Incident, Rule, Transition, TransitionKind
 from jikimi.watch.analysis import Change
 from jikimi.watch.curve import Curve, Curves
 
@@ -12,8 +12,8 @@ AT = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
 
 
 def curves(*, longest_s: float = 600.0) -> Curves:
-    theta_on = {"fall": 0.5, "jam": 0.8}
-    return Curves(("fall", "jam", "normal"), theta_on, 3, pre_roll_s=2, post_roll_s=1, longest_s=longest_s)
+    rule = Rule({"fall": 0.5, "jam": 0.8})
+    return Curves(("fall", "jam", "normal"), rule, pre_roll_s=2, post_roll_s=1, longest_s=longest_s)
 
 
 def change(kind: TransitionKind, arrived_s: float, *, zone: str = "", uid: str = "a") -> Change:

@@ -3,85 +3,21 @@
 import os
 import re
 import signal
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from browser import PHONE, WIDE, Visit, chromium, visit
-from cameras import CameraServer, rtsp, write_film
-from jikimi.passwords import Passwords
-from jikimi.store import UserRecord
-from mosquitto_server import free_port
-from sites import Receiver, RunningSite, shop_floor, wait_for
+from cameras import rtsp
+from pages_site import PASSWORD, Plant, admin, plant, shelve
+from sites import wait_for
 
-__all__ = ["chromium", "rtsp"]
+__all__ = ["admin", "chromium", "plant", "rtsp"]
 
-PASSWORD = "안전제일 2026 프레스"
-FPS = 15
 HANGUL = re.compile("[가-힣]+")
 # Names are the plant's own and stay as they are in any language.
 NAMES = ("시험 공장", "프레스 3", "한국어", "지킴이", "김안전")
-
-
-@dataclass
-class Plant:
-    """A running site; on `belt` nothing happens."""
-
-    site: RunningSite
-    server: CameraServer
-    base: str
-
-
-@pytest.fixture(scope="module")
-def plant(rtsp: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
-    folder = tmp_path_factory.mktemp("plant")
-    accident = write_film(folder / "a.h264", seconds=12, fps=FPS, draw=shop_floor(4 * FPS, 6 * FPS))
-    quiet = write_film(folder / "b.h264", seconds=10, fps=FPS, draw=shop_floor(0, 0))
-    with CameraServer({"a": accident, "b": quiet}) as server, Receiver() as hook:
-        cameras = {"프레스 3": server.address("a"), "belt": server.address("b")}
-        port = free_port()
-        site = RunningSite(folder, cameras, hook, serve=f"port = {port}\nlocal_cameras = true")
-        with site:
-            wait_for(site.watching, within_s=60)
-            wait_for(lambda: "serving on port" in site.log(), within_s=60)
-            yield Plant(site, server, f"http://127.0.0.1:{port}")
-
-
-def users(plant: Plant) -> None:
-    """Everybody but the first admin, whom the first test makes."""
-    kept = Passwords(passes=1, memory_kib=8).hash(PASSWORD)
-    store, now = plant.site.store(), datetime.now(UTC)
-    store.add_user(UserRecord("hand", kept, "operator", now, now))
-    store.add_user(UserRecord("eye", kept, "viewer", now, now, cameras=("belt",)))
-    store.close()
-
-
-@pytest.fixture(scope="module")
-def admin(plant: Plant, chromium: Browser) -> Iterator[Visit]:
-    """The first admin's window, who was made with the code that `jikimi serve` showed."""
-    with visit(chromium, plant.base) as found:
-        page = found.open("/")
-        code = re.findall(r"set-up code ([A-Z0-9-]+)", plant.site.log())[-1]
-        page.fill("input[name=code]", code)
-        page.fill("input[name=name]", "김안전")
-        page.fill("input[name=password]", PASSWORD)
-        page.click("button[type=submit]")
-        page.wait_for_url("**/live")
-        users(plant)
-        yield found
-
-
-def shelve(plant: Plant, minutes: float) -> None:
-    """Let the camera with the accident rest, so that no alarm comes while a test looks at something else."""
-    store = plant.site.store()
-    store.shelve(
-        "프레스 3", until=datetime.now(UTC) + timedelta(minutes=minutes) if minutes else None, by="test"
-    )
-    store.close()
 
 
 def test_incident_takes_over_the_screen_and_sounds_until_acknowledged(plant: Plant, admin: Visit) -> None:

@@ -2,14 +2,16 @@
 
 import re
 import string
+from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from jikimi.behaviors import BEHAVIORS
 from jikimi.serve import pages
 from jikimi.serve.pages.values import _LABELS
-from jikimi.serve.pages.words import DEEDS, PROBLEMS, WORDS, Words, preferred
+from jikimi.serve.pages.words import DEEDS, FIELD_PROBLEMS, WORDS, Words, preferred
 
 HANGUL = re.compile("[가-힣]")
 FOLDER = Path(pages.__file__).parent
@@ -61,10 +63,19 @@ def test_every_key_that_is_used_is_there() -> None:
 
 def test_korean_problems_are_korean_and_what_the_api_says() -> None:
     said = "".join(path.read_text("utf-8") for path in FOLDER.parents[1].rglob("*.py"))
-    assert all(HANGUL.search(korean) for korean in PROBLEMS.values())
-    assert Words("en").problem("missing; give it a value") == "missing; give it a value"
-    for english in PROBLEMS:
+    assert all(HANGUL.search(korean) for korean in FIELD_PROBLEMS.values())
+    assert Words("en").field_problem("missing; give it a value") == "missing; give it a value"
+    for english in FIELD_PROBLEMS:
         assert said.count(english.partition("; ")[0].removeprefix("it ")) >= 2, english
+
+
+def test_every_deed_that_is_noted_has_korean_words() -> None:
+    package = FOLDER.parents[1]
+    sources = "\n".join(path.read_text("utf-8") for path in package.rglob("*.py"))
+    noted = set(re.findall(r'_?note\((?:[\w.]+, )+"([a-z][a-z -]+)"', sources))
+    noted |= set(re.findall(r'AuditRecord\([^"\n]+"jikimi", "([a-z ]+)"', sources))
+    assert len(noted) > 25
+    assert noted <= set(DEEDS)
 
 
 def test_korean_deeds_are_korean() -> None:
@@ -91,3 +102,24 @@ def test_behaviours_have_names_and_unknown_ones_keep_their_key() -> None:
     assert Words("ko", behaviors=BEHAVIORS).behavior("jam") == "끼임"
     assert Words("en", behaviors=BEHAVIORS).behavior("jam") == "jam"
     assert Words("en", behaviors=BEHAVIORS).behavior("slip") == "slip"
+
+
+def test_refusals_are_told_in_the_readers_language() -> None:
+    korean, english = Words("ko"), Words("en")
+    assert korean.problem("no-camera", {"name": "press-3"}).startswith(
+        "카메라 press-3을(를) 찾을 수 없습니다."
+    )
+    assert english.problem("no-camera", {"name": "press-3"}).startswith("Camera 'press-3': there is none")
+    wrong = {"place": "body.zones.0.polygon, body.x", "detail": "body.zones.0.polygon: too short"}
+    assert korean.problem("invalid", wrong) == "쓸 수 없는 값입니다: 구역 1 꼭짓점 (3개 이상), x"
+    assert english.problem("invalid", wrong) == "body.zones.0.polygon: too short"
+    role = {"name": "eye", "role": "viewer", "needed": "operator"}
+    assert korean.problem("role", role) == "eye의 역할(보기)로는 할 수 없습니다. 운영자 역할이 필요합니다."
+    with pytest.raises(KeyError):
+        korean.problem("no-such-code", {})
+
+
+def test_moments_are_the_plants_wherever_the_browser_is() -> None:
+    seoul = Words("ko", ZoneInfo("Asia/Seoul"))
+    assert seoul.local("2026-07-01T03:00:00Z") == "2026-07-01T12:00:00"
+    assert seoul.offset() == timedelta(hours=9)

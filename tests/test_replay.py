@@ -33,7 +33,7 @@ from jikimi.video import (
 )
 from jikimi.watch import replay as replay_module
 from jikimi.watch.recorder import Keep, Recorder
-from jikimi.watch.replay import Replay, Shelf, begun_at, films, pieces, stamp
+from jikimi.watch.replay import Replay, Shelf, begun_at, films, pieces, spans, stamp
 from jikimi.watch.replay_room import finish_left_behind, shelf_of, sweep_replay
 from sites import wait_for
 from store_values import camera
@@ -350,3 +350,16 @@ def test_what_cannot_be_finished_goes_by_age(tmp_path: Path) -> None:
         path.write_bytes(head)
     finish_left_behind(limits(tmp_path))
     assert not old.exists() and new.exists()
+
+
+def test_what_is_held_is_told_as_spans_without_the_gaps(tmp_path: Path) -> None:
+    assert spans(tmp_path / "none") == []
+    for begins_s, written_s in ((0, 60), (60.5, 120), (300, 330), (331, 500), (400, 410)):
+        film = tmp_path / f"{stamp(NOON + timedelta(seconds=begins_s))}.mp4"
+        film.touch()
+        at_s = (NOON + timedelta(seconds=written_s)).timestamp()
+        os.utime(film, (at_s, at_s))
+    (tmp_path / "notes.txt").touch()
+    held = [((start - NOON).total_seconds(), (end - NOON).total_seconds()) for start, end in spans(tmp_path)]
+    # A film that a killed process left was finished later than it ends: the next one says when at the latest.
+    assert held == [(0, 120), (300, 410)]

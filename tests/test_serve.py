@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import pytest
 
-from jikimi.errors import AlertError, VideoError
+from jikimi.errors import AlertError, CameraError, VideoError
 from jikimi.serve.aside import aside
 from jikimi.serve.limits import TRIES_AT_ONCE, TRY_EVERY_S, Bucket
-from test_serve_plant import NOON, STORED, SUB, Plant, incident, leaks, open_plant
+from test_serve_plant import NOON, STORED, STREAM, SUB, Plant, incident, leaks, open_plant
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_a_shelf_that_is_over_is_not_shown(plant: Plant) -> None:
 def test_a_camera_is_tried_with_the_log_in_that_is_stored(plant: Plant) -> None:
     shown = plant.get("/cameras/press-3").json()["address"]
     answer = plant.ask("admin", "POST", "/api/v1/cameras/press-3/try", json={"address": shown})
-    assert answer.json() == {"codec": "h264", "rate_hz": 25.0}
+    assert answer.json() == {"main": STREAM, "sub": None}
     assert plant.tried[0].address.reveal() == STORED  # type: ignore[attr-defined]
     assert plant.get("/audit", "admin").json()[0]["what"] == "tried camera"
 
@@ -165,10 +165,27 @@ def test_a_camera_that_does_not_open_is_no_failure_of_ours_and_shows_no_log_in(p
     assert "pa ss" not in answer.text and "ken" not in answer.text.replace("token", "")
 
 
-def test_figures_that_json_cannot_say_are_told_as_words_or_not(plant: Plant) -> None:
-    plant.figures = {"rate_hz": float("nan"), "at": NOON, "who": "rtsp://a:b@c/"}
+def test_figures_that_json_cannot_say_are_not_told_and_log_ins_neither(plant: Plant) -> None:
+    sub = {**STREAM, "fps": float("nan"), "keyframe_s": float("inf"), "address": "rtsp://a:b@c/"}
+    plant.figures = {"main": STREAM, "sub": sub}
     answer = plant.ask("admin", "POST", "/api/v1/cameras/new/try", json={"address": "rtsp://10.0.0.6/"})
-    assert answer.json() == {"rate_hz": None, "at": str(NOON), "who": "rtsp://***@c/"}
+    shown = {**sub, "fps": None, "keyframe_s": None, "address": "rtsp://***@c/"}
+    assert answer.json() == {"main": STREAM, "sub": shown}
+
+
+def test_a_camera_that_fails_is_told_with_what_to_look_at(plant: Plant) -> None:
+    plant.trouble = CameraError("rtsp://***@10.0.0.6/x: 401 Unauthorized", cause="login")
+    answer = plant.ask("admin", "POST", "/api/v1/cameras/new/try", json={"address": "rtsp://10.0.0.6/"})
+    assert (answer.status_code, answer.json()["code"]) == (502, "camera-login")
+    assert "401" in answer.json()["detail"]
+
+
+def test_what_is_held_of_a_camera_is_told_to_those_who_may_see_it(plant: Plant) -> None:
+    plant.held = [(NOON, NOON + timedelta(minutes=40))]
+    answer = plant.get("/cameras/press-3/replay", "limited").json()
+    assert answer["camera"] == "press-3" and answer["minutes"] == 60
+    assert [datetime.fromisoformat(span["end_at"]) for span in answer["spans"]] == [plant.held[0][1]]
+    assert plant.get("/cameras/gate/replay", "limited").status_code == 404
 
 
 def test_addresses_that_are_no_cameras_are_refused_when_entered_and_when_tried(plant: Plant) -> None:

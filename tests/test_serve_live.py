@@ -22,8 +22,9 @@ from websockets.sync.client import connect
 from jikimi.errors import StoreBusyError
 from jikimi.frame import Image
 from jikimi.picture_wire import picture_socket
-from jikimi.serve import access, live, live_routes, onlooker, running
+from jikimi.serve import access, callers, live, live_routes, onlooker, running
 from jikimi.serve.access import Caller, is_same_origin
+from jikimi.serve.callers import memory_of
 from jikimi.serve.live_pictures import LivePicture, LivePictures
 from jikimi.serve.news import News
 from jikimi.serve.onlooker import Onlooker
@@ -242,7 +243,7 @@ def test_what_happens_to_an_incident_is_told_within_a_moment(site: Served) -> No
             assert told["change"]["kind"] == "opened" and told["incident"]["uid"] == "new"
             assert told["incident"]["camera"] == "gate" and told["incident"]["closed_at"] is None
         store.update_incident("new", at=NOON, peak=0.95, score=0.95)
-        store.escalate("new", at=NOON, notices=[])
+        store.escalate("new", level=1, at=NOON, notices=[])
         assert site.plant.ask("operator", "POST", "/api/v1/incidents/new/acknowledge").status_code == 200
         store.close_incident("new", at=NOON, peak=0.95, score=0.1)
         site.plant.put("/incidents/new/answer", {"answer": "correct"}, "operator")
@@ -464,6 +465,73 @@ def test_a_session_looks_on_until_it_is_logged_out(site: Served, monkeypatch: py
         with pytest.raises(ConnectionClosed):
             shown.read_for(10)
         assert shown.socket.close_code == access.UNKNOWN
+
+
+@pytest.mark.parametrize(("name", "stays"), [("hand", False), ("eye", True)])
+def test_an_open_page_is_no_use_of_a_session_but_for_a_viewers_wall(
+    site: Served, monkeypatch: pytest.MonkeyPatch, name: str, stays: bool
+) -> None:
+    monkeypatch.setattr(live_routes, "WHO_EVERY_S", 0.1)
+    monkeypatch.setattr(callers, "REMEMBERED_S", 0.0)
+    store = site.plant.store
+    browser = site.plant.log_in(name)
+    (kept,) = store.sessions(name)
+    long_ago = datetime.now(UTC) - callers.IDLE + timedelta(seconds=1.5)
+    store.see_session(kept.key, at=long_ago)
+    headers = {"Cookie": f"jikimi-session={browser.cookies['jikimi-session']}"}
+    with page(site.port, None, Origin=f"http://127.0.0.1:{site.port}", **headers) as shown:
+        shown.until("snapshot")
+        if stays:
+            shown.read_for(3)
+            assert store.sessions(name)[0].seen_at > long_ago
+            return
+        with pytest.raises(ConnectionClosed):
+            shown.read_for(10)
+        assert shown.socket.close_code == access.UNKNOWN
+    assert store.sessions(name)[0].seen_at == long_ago
+    assert browser.get("/me").status_code == 401
+
+
+def test_pictures_that_a_page_fetches_by_itself_are_no_use_and_requests_are(site: Served) -> None:
+    browser, store = site.plant.log_in("hand"), site.plant.store
+    (kept,) = store.sessions("hand")
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    store.see_session(kept.key, at=an_hour_ago)
+    memory_of(store).forget()
+    assert browser.get("/cameras/press-3/picture").status_code == 503  # nothing is shown here
+    assert store.sessions("hand")[0].seen_at == an_hour_ago
+    assert browser.get("/me").status_code == 200
+    assert store.sessions("hand")[0].seen_at > an_hour_ago
+
+
+def test_looks_at_live_pictures_are_noted_once_an_hour_for_each_camera(
+    site: Served, cameras: dict[str, ShownCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_routes, "WHO_EVERY_S", 0.1)
+    for _ in range(2):
+        with site.page() as shown:
+            shown.choose("press-3", "gate")
+            shown.read_for(1)
+    assert site.plant.get("/cameras/프레스 2/picture").status_code == 200
+    assert site.plant.get("/cameras/gate/picture").status_code == 200
+    noted = [row for row in site.plant.store.audit_trail() if row.what == "viewed live"]
+    assert [(row.who, row.about) for row in noted] == [("viewer", "프레스 2"), ("viewer", "gate, press-3")]
+    assert noted[1].details == {"cameras": ["gate", "press-3"]}
+
+
+def test_who_may_look_sees_also_while_looks_cannot_be_noted(
+    site: Served, cameras: dict[str, ShownCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = list[object]()
+
+    def locked(_store: Store, record: object) -> None:
+        tried.append(record)
+        raise StoreBusyError("locked")
+
+    monkeypatch.setattr(Store, "audit", locked)
+    for _ in range(3):
+        assert site.plant.get("/cameras/gate/picture").status_code == 200
+    assert len(tried) == 1
 
 
 def test_while_the_store_is_away_nobody_is_let_in_and_nobody_is_sent_away(

@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from jikimi.alert.escalation import next_targets, pass_on
+from jikimi.alert.message import Plant as AlertPlant
 from jikimi.errors import JikimiError, SettingsError
 from jikimi.in_force import Followed
 from jikimi.passwords import Passwords
@@ -82,6 +84,12 @@ def settings_in(folder: Path) -> Settings:
     )
 
 
+STREAM: Mapping[str, object] = {
+    "address": "rtsp://10.0.0.5/x", "codec": "h264", "width_px": 640, "height_px": 360, "fps": 25.0,
+    "first_picture_s": 0.4, "keyframe_s": 1.0, "looked_s": 1.2, "picture": "/9j/4AAQ",
+}  # fmt: skip
+
+
 @dataclass
 class Plant:
     """The application with what it stands on. Asks are made as a role; None: without a token."""
@@ -91,7 +99,9 @@ class Plant:
     app: FastAPI
     tried: list[object] = field(default_factory=list)
     trouble: JikimiError | None = None
-    figures: Mapping[str, object] = field(default_factory=lambda: {"codec": "h264", "rate_hz": 25.0})
+    figures: Mapping[str, object] = field(default_factory=lambda: {"main": STREAM, "sub": None})
+    held: list[tuple[datetime, datetime]] = field(default_factory=list)
+    lists: tuple[tuple[str, ...], ...] = (("hook",), ("boss", "siren"))
 
     def ask(self, role: str | None, method: str, path: str, **more: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer secret-{role}"} if role else {}
@@ -124,6 +134,9 @@ class Plant:
         if self.trouble is not None:
             raise self.trouble
         return self.figures
+
+    def pass_on(self, incident: IncidentRecord, by: str) -> bool:
+        return pass_on(self.store, incident, self.lists, AlertPlant(), by=by, now=NOON)
 
     def explain(self, sight: Sight) -> Heat:
         self.tried.append(sight)
@@ -245,8 +258,9 @@ def plant_on(folder: Path, store: Store, **more: Any) -> Plant:
     plant = Plant(folder, store, FastAPI())
     values: dict[str, Any] = {
         "check_camera": check_camera, "try_target": plant.try_target, "try_camera": plant.try_camera,
-        "explain": plant.explain, "theta_on": lambda: {"fall": 0.5, "jam": 0.6},
-        "resolve": resolve, "passwords": CHEAP,
+        "explain": plant.explain, "replay": lambda _camera: plant.held, "pass_on": plant.pass_on,
+        "next_targets": lambda incident: next_targets(incident, plant.lists),
+        "theta_on": lambda: {"fall": 0.5, "jam": 0.6}, "resolve": resolve, "passwords": CHEAP,
     }  # fmt: skip
     settings = more.pop("settings", None) or settings_in(folder)
     backend = Backend(Followed(settings, store), store, plant.status_file, **values | more)

@@ -49,6 +49,9 @@ def log_in(plant: Plant, name: str = "hand", password: str = "password-hand", **
     return plant.ask(None, "POST", "/api/session/login", json=body, **more)
 
 
+WRONG = {"detail": "name or password is wrong", "code": "wrong-login", "values": {}}
+
+
 def audit(plant: Plant) -> list[tuple[str, str, str]]:
     """What was noted, oldest first; failed log-ins are noted after the answer."""
     plant.app.state.desk._notes.submit(lambda: None).result()
@@ -103,7 +106,7 @@ def test_nobody_is_told_whether_the_name_or_the_password_is_wrong(
     plant: Plant, name: str, password: str
 ) -> None:
     answer = log_in(plant, name, password)
-    assert answer.status_code == 401 and answer.json() == {"detail": "name or password is wrong"}
+    assert answer.status_code == 401 and answer.json() == WRONG
     assert not cookies(answer)
 
 
@@ -111,7 +114,7 @@ def test_somebody_disabled_is_told_no_more_than_a_stranger(plant: Plant) -> None
     browser = plant.log_in("hand")
     plant.put("/users/hand", {"role": "operator", "disabled": True})
     assert browser.get("/me").status_code == 401
-    assert log_in(plant).json() == {"detail": "name or password is wrong"}
+    assert log_in(plant).json() == WRONG
 
 
 def test_a_failed_login_is_noted_for_users_and_strangers_words_are_not(plant: Plant) -> None:

@@ -140,11 +140,11 @@ def test_same_incident_from_many_threads_is_stored_once(store: Store) -> None:
 
 def test_escalation_is_counted_and_stops_with_acknowledgement(store: Store) -> None:
     store.open_incident(incident(), [])
-    assert store.escalate("i1", at=later(120), notices=[notice("e1", "siren")])
+    assert store.escalate("i1", level=1, at=later(120), notices=[notice("e1", "siren")])
     found = store.incident("i1")
     assert (found.escalations, found.escalated_at) == (1, later(120))
     store.acknowledge("i1", at=later(130), by="kim")
-    assert not store.escalate("i1", at=later(240), notices=[notice("e2", "boss")])
+    assert not store.escalate("i1", level=2, at=later(240), notices=[notice("e2", "boss")])
     assert store.incident("i1").escalations == 1
     assert [row.key for row in store.deliveries("i1")] == ["e1"]
 
@@ -153,7 +153,7 @@ def test_unacknowledged_are_the_old_ones_that_somebody_is_left_to_be_told_of(sto
     for number in range(4):
         store.open_incident(incident(f"i{number}", number), [])
     store.acknowledge("i1", at=later(9), by="kim")
-    store.escalate("i2", at=later(9), notices=[])
+    store.escalate("i2", level=1, at=later(9), notices=[])
     assert uids(store.unacknowledged(before=later(3))) == ["i0", "i2"]
     assert [each.escalations for each in store.unacknowledged(before=later(3))] == [0, 1]
     assert uids(store.unacknowledged(before=later(9), escalations_below=1)) == ["i0", "i3"]
@@ -178,7 +178,7 @@ def test_answer_is_kept_with_its_history_and_counts_as_acknowledged(store: Store
         lambda store: store.update_incident("x", at=NOON, peak=1, score=1),
         lambda store: store.close_incident("x", at=NOON, peak=1, score=1, notices=[notice("n")]),
         lambda store: store.acknowledge("x", at=NOON, by="kim"),
-        lambda store: store.escalate("x", at=NOON, notices=[notice("n")]),
+        lambda store: store.escalate("x", level=1, at=NOON, notices=[notice("n")]),
         lambda store: store.answer("x", answer="correct", at=NOON, by="kim"),
         lambda store: store.lock("x", locked=True, at=NOON, by="kim"),
         lambda store: store.add_evidence(evidence(incident="x")),

@@ -1,5 +1,7 @@
 """The exception tree. Every message says what went wrong, where, and what to do about it."""
 
+from typing import Literal
+
 
 class JikimiError(Exception):
     """Anything a user can act on. The command line prints it as one line and exits 1."""
@@ -9,8 +11,27 @@ class SettingsError(JikimiError):
     """A setting, option or behaviours file that cannot be used."""
 
 
+class PasswordError(SettingsError):
+    """A password that is guessed first; one of `least` to `most` letters is expected."""
+
+    def __init__(self, message: str, *, least: int, most: int) -> None:
+        super().__init__(message)
+        self.least, self.most = least, most
+
+
 class VideoError(JikimiError):
     """A file or stream that cannot be opened, decoded or written."""
+
+
+CameraCause = Literal["login", "rights", "path", "refused", "unreachable", "unknown-host", "silent"]
+
+
+class CameraError(VideoError):
+    """A camera that was tried and cannot be used; `cause` is what to look at."""
+
+    def __init__(self, message: str, *, cause: CameraCause) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class DataError(JikimiError):

@@ -1,13 +1,17 @@
 """The part that serves the API."""
 
+import base64
 import logging
 import os
 import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from jikimi.alert.channels import hosts_of, open_channel
+from jikimi.alert.escalation import next_targets, pass_on
 from jikimi.alert.message import Plant
 from jikimi.alert.trying import try_target
 from jikimi.champion import champion_of
@@ -26,11 +30,13 @@ from jikimi.running import (
 from jikimi.serve import Backend, create_app, serve_app
 from jikimi.serve.backend import Heat, Sight
 from jikimi.serve.pages import add_pages
-from jikimi.settings import Settings, Target
-from jikimi.store import Store
+from jikimi.settings import CameraSettings, Settings, Target
+from jikimi.store import IncidentRecord, Store
 from jikimi.watch.child import Beat, send
 from jikimi.watch.heat import Explainer, Scene, as_jpeg
-from jikimi.watch.trying import try_camera
+from jikimi.watch.replay import spans
+from jikimi.watch.replay_room import shelf_of
+from jikimi.watch.trying import StreamFacts, try_camera
 
 log = logging.getLogger(__name__)
 
@@ -78,13 +84,21 @@ def _backend(followed: Followed, store: Store, folder: Path, card: ChampionsCard
         now = followed.now.settings
         return try_target(target, language=now.site.language, plant=plant_of(now, card()))
 
+    def pass_on_now(incident: IncidentRecord, by: str) -> bool:
+        now = followed.now.settings
+        plant = plant_of(now, card())
+        return pass_on(store, incident, now.alert_lists, plant, by=by, now=datetime.now(UTC))
+
     return Backend(
         followed=followed,
         store=store,
         status_file=folder / "status.json",
         check_camera=lambda camera: check_camera(camera, card()),
         try_target=try_now,
-        try_camera=lambda camera: try_camera(camera).as_json(),
+        try_camera=_try,
+        replay=lambda camera: _replay(followed.now.settings, camera),
+        next_targets=lambda incident: next_targets(incident, followed.now.settings.alert_lists),
+        pass_on=pass_on_now,
         explain=partial(_explain, Explainer(lambda: champion_of(settings, store).path)),
         deliveries=Latencies(folder / "deliveries.json"),
         behaviors=lambda: card().behaviors,
@@ -96,6 +110,26 @@ def _backend(followed: Followed, store: Store, folder: Path, card: ChampionsCard
         check_target=lambda target: open_channel(target, plant=Plant(), announce=False).close(),
         target_hosts=hosts_of,
     )
+
+
+def _try(camera: CameraSettings) -> Mapping[str, object]:
+    """Open a camera → what it sends, with its pictures in Base64. Raises JikimiError."""
+    facts = try_camera(camera)
+    return {
+        "main": _stream(facts.main),
+        "sub": None if facts.sub is None else _stream(facts.sub),
+    }
+
+
+def _stream(facts: StreamFacts) -> Mapping[str, object]:
+    picture = None if facts.picture_HWC is None else base64.b64encode(as_jpeg(facts.picture_HWC)).decode()
+    return {**facts.as_json(), "picture": picture}
+
+
+def _replay(settings: Settings, camera: CameraSettings) -> Sequence[tuple[datetime, datetime]]:
+    """What is held of a camera, oldest first."""
+    shelf = shelf_of(settings, camera)
+    return spans(shelf.folder) if shelf is not None else ()
 
 
 def _explain(explainer: Explainer, sight: Sight) -> Heat:

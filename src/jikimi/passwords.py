@@ -8,7 +8,7 @@ import unicodedata
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from jikimi.errors import SettingsError
+from jikimi.errors import PasswordError, SettingsError
 
 MIN_LETTERS = 10
 MAX_LETTERS = 200
@@ -52,15 +52,19 @@ def check_password(password: str, *, name: str) -> None:
     """Refuse what is guessed first (NIST SP 800-63B: length matters, mixtures of signs do not).
 
     Raises:
-        SettingsError: too short, too long, the user's own name, or one letter over and over.
+        PasswordError: too short, too long, the user's own name, or one letter over and over.
     """
     text = _text(password).decode("utf-8", "replace")
     if not MIN_LETTERS <= len(text) <= MAX_LETTERS:
-        raise SettingsError(f"password: give it {MIN_LETTERS} to {MAX_LETTERS} letters; a sentence is good")
+        raise _guessed(f"give it {MIN_LETTERS} to {MAX_LETTERS} letters; a sentence is good")
     if len(set(text)) == 1:
-        raise SettingsError("password: it is one letter over and over; a sentence is good")
+        raise _guessed("it is one letter over and over; a sentence is good")
     if text.casefold().strip() == plain_name(name).casefold():
-        raise SettingsError("password: it is the user's name; choose another")
+        raise _guessed("it is the user's name; choose another")
+
+
+def _guessed(why: str) -> PasswordError:
+    return PasswordError(f"password: {why}", least=MIN_LETTERS, most=MAX_LETTERS)
 
 
 def plain_name(name: str) -> str:

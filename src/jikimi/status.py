@@ -60,7 +60,8 @@ class Histogram(_Values):
 class CameraStatus(_Values):
     """One camera now. Counters count since the site started; ages are None before the first picture.
 
-    `both_s` are those of the seconds seen in which a challenger watched, too.
+    `theta_on` are the thresholds of the behaviours that are watched. `both_s` are those of the seconds seen
+    in which a challenger watched, too.
     """
 
     name: str
@@ -75,6 +76,7 @@ class CameraStatus(_Values):
     width_px: int = 0
     height_px: int = 0
     scores: dict[str, dict[str, float]] = {}
+    theta_on: dict[str, float] = {}
     faults: list[str] = []
     pictures: int = 0
     damaged: int = 0

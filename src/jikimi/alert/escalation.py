@@ -42,8 +42,10 @@ class EscalationStore(Protocol):
     ) -> Sequence[IncidentRecord]:
         """Return incidents opened before a moment, not acknowledged and escalated less often."""
 
-    def escalate(self, uid: str, *, at: datetime, notices: Sequence[Notice]) -> bool:
-        """Note the step and store its notices, together; False: it was acknowledged meanwhile."""
+    def escalate(
+        self, uid: str, *, level: int, at: datetime, notices: Sequence[Notice], by: str = ""
+    ) -> bool:
+        """Note the step and store its notices, together; False: acknowledged or escalated meanwhile."""
 
 
 def next_step(
@@ -62,6 +64,26 @@ def next_step(
         return None
     waited_s = max((now - incident.opened_at).total_seconds(), known_s, level * after_s)
     return Step(incident, level, tuple(lists[level]), waited_s)
+
+
+def next_targets(incident: IncidentRecord, lists: Lists) -> tuple[str, ...]:
+    """Return whom an incident goes to next; nobody: everybody was told."""
+    level = incident.escalations + 1
+    return tuple(lists[level]) if level < len(lists) else ()
+
+
+def pass_on(
+    store: EscalationStore, incident: IncidentRecord, lists: Lists, plant: Plant, *, by: str, now: datetime
+) -> bool:
+    """Tell the next list at once because somebody says so; False: it was escalated meanwhile.
+
+    An incident may be acknowledged by then: whoever attends to it may need others. Raises StoreError.
+    """
+    level, waited_s = incident.escalations + 1, max(0.0, (now - incident.opened_at).total_seconds())
+    notices = notices_for_incident(
+        incident, "escalated", next_targets(incident, lists), plant, level=level, waited_s=waited_s, by=by
+    )
+    return store.escalate(incident.uid, level=level, at=now, notices=notices, by=by)
 
 
 def told(lists: Lists, *, escalations: int) -> tuple[str, ...]:
@@ -114,7 +136,7 @@ class Escalation:
             incident, "escalated", step.targets, self._plant, level=step.level, waited_s=step.waited_s
         )
         try:
-            return self._store.escalate(incident.uid, at=now, notices=notices)
+            return self._store.escalate(incident.uid, level=step.level, at=now, notices=notices)
         except JikimiError as error:
             self._failed(error)
             return False

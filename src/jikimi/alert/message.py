@@ -6,7 +6,7 @@ ones may be added under the same `version`. Moments are ISO 8601 in UTC; what do
     version, subject (incident | fault | test), event (opened | closed | escalated | test), site, language,
     uid, title, text, link, local_time
     incident: camera, zone, behavior, behavior_name, accident_type, severity (0-3), score (0-1), model,
-              opened_at, closed_at, level (list of escalation, from 0), waited_s
+              opened_at, closed_at, level (list of escalation, from 0), waited_s, by (who passed it on)
     fault:    camera, fault, fault_name, message, began_at, ended_at
 """
 
@@ -33,7 +33,7 @@ COMMON_KEYS = (
 )  # fmt: skip
 INCIDENT_KEYS = (
     *COMMON_KEYS, "camera", "zone", "behavior", "behavior_name", "accident_type", "severity", "score",
-    "model", "opened_at", "closed_at", "level", "waited_s",
+    "model", "opened_at", "closed_at", "level", "waited_s", "by",
 )  # fmt: skip
 FAULT_KEYS = (*COMMON_KEYS, "camera", "fault", "fault_name", "message", "began_at", "ended_at")
 
@@ -88,13 +88,22 @@ class Plant:
 
 
 def incident_message(
-    incident: IncidentRecord, kind: NoticeKind, plant: Plant, *, level: int = 0, waited_s: float | None = None
+    incident: IncidentRecord,
+    kind: NoticeKind,
+    plant: Plant,
+    *,
+    level: int = 0,
+    waited_s: float | None = None,
+    by: str = "",
 ) -> Message:
-    """Word an incident; `level` is the list of escalation it goes to, `waited_s` how long nobody answered."""
+    """Word an incident; `level` is the list of escalation it goes to, `waited_s` how long nobody answered.
+
+    `by` is who passed it on; empty: it went there by itself.
+    """
     behavior = plant.behavior(incident.behavior)
     name = behavior.korean if plant.language == "ko" else behavior.english
     facts = _incident_facts(incident, plant, name=name, behavior=behavior)
-    facts |= {"level": level, "waited_s": None if waited_s is None else round(waited_s)}
+    facts |= {"level": level, "waited_s": None if waited_s is None else round(waited_s), "by": by}
     shown = {
         "behavior": name,
         "accident_type": facts["accident_type"],
@@ -108,8 +117,10 @@ def incident_message(
         "uid": incident.uid,
         "link": facts["link"],
     }
-    names = {"name": name, "where": _where(incident), "waited_s": str(facts["waited_s"] or 0)}
-    return _compose(plant, ("incident", kind, incident.uid), names=names, shown=shown, facts=facts)
+    names = {"name": name, "where": _where(incident), "waited_s": str(facts["waited_s"] or 0), "by": by}
+    word = "incident.passed-on" if by else f"incident.{kind}"
+    about = ("incident", kind, incident.uid)
+    return _compose(plant, about, word=word, names=names, shown=shown, facts=facts)
 
 
 def fault_message(fault: FaultRecord, kind: NoticeKind, plant: Plant) -> Message:
@@ -135,14 +146,16 @@ def fault_message(fault: FaultRecord, kind: NoticeKind, plant: Plant) -> Message
         "link": facts["link"],
     }
     names = {"name": name, "where": fault.camera or WHOLE_SITE[plant.language], "waited_s": "0"}
-    return _compose(plant, ("fault", kind, fault.uid), names=names, shown=shown, facts=facts)
+    about, word = ("fault", kind, fault.uid), f"fault.{kind}"
+    return _compose(plant, about, word=word, names=names, shown=shown, facts=facts)
 
 
 def trial_message(plant: Plant, *, uid: str, at: datetime) -> Message:
     """Word a test alert ("시험 알림")."""
     time = plant.local(at)
     facts = {"link": "", "local_time": time}
-    return _compose(plant, ("test", "test", uid), names={}, shown={"time": time, "uid": uid}, facts=facts)
+    shown = {"time": time, "uid": uid}
+    return _compose(plant, ("test", "test", uid), word="test.test", names={}, shown=shown, facts=facts)
 
 
 def message_of(notice: Notice) -> Message:
@@ -155,12 +168,12 @@ def _compose(
     plant: Plant,
     about: tuple[str, str, str],
     *,
+    word: str,
     names: Mapping[str, str],
     shown: Mapping[str, str],
     facts: Mapping[str, Any],
 ) -> Message:
     subject, event, uid = about
-    word = f"{subject}.{event}"
     title = " ".join(TITLES[plant.language][word].format(site=plant.site, **names).split())  # one line
     labels = LABELS[plant.language]
     lines = [f"{labels[key]}: {value}" for key, value in shown.items() if value]

@@ -15,9 +15,10 @@ def notices_for_incident(
     *,
     level: int = 0,
     waited_s: float | None = None,
+    by: str = "",
 ) -> list[Notice]:
     """Make one outbox row a target, keyed `uid:kind:target`, escalations `uid:escalated-LEVEL:target`."""
-    payload = incident_message(incident, kind, plant, level=level, waited_s=waited_s).payload
+    payload = incident_message(incident, kind, plant, level=level, waited_s=waited_s, by=by).payload
     word = f"{kind}-{level}" if kind == "escalated" else kind
     return [
         Notice(f"{incident.uid}:{word}:{target}", target, "incident", incident.uid, kind, payload)

@@ -7,10 +7,11 @@ upgrade or a form is ours only where `is_same_origin(headers)`.
 import hmac
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Depends, HTTPException, Request, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -21,7 +22,7 @@ from starlette.websockets import WebSocketClose
 
 from jikimi.errors import StoreError
 from jikimi.serve.callers import Caller, Session, find_caller, find_session, find_token
-from jikimi.serve.edge import problem
+from jikimi.serve.problems import Refusal, problem
 from jikimi.serve.shown import veiled
 from jikimi.settings import Token
 from jikimi.store import Store
@@ -53,14 +54,14 @@ CSRF_HEADER = "X-CSRF-Token"
 # How a websocket is closed: without a known caller, opened by another site's page, while the store is away.
 UNKNOWN, FOREIGN, AWAY = 4401, 4403, 1013
 
+# What pages ask for over and over, as long as they are open.
+_BY_ITSELF = "/picture"
+
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _RANK: dict[str, int] = {"viewer": 0, "operator": 1, "admin": 2}
 
-_ASK = "log in, or send a token: Authorization: Bearer TOKEN; jikimi token makes one"
 _ASK_HEADERS = {"WWW-Authenticate": "Bearer"}
-_FOREIGN = "the request comes from another site's page; send it from Jikimi's own"
-_NO_CSRF = f"a session sends {CSRF_HEADER} with what GET /api/v1/me says of it"
 
 _bearer = HTTPBearer(scheme_name="token", auto_error=False, description="A token of the API.")
 _cookie = APIKeyCookie(
@@ -89,20 +90,20 @@ class Gate:
         try:
             refusal = await self._refusal(scope)
         except StoreError as error:
-            refusal = problem(503, str(error), {"Retry-After": "2"})
+            refusal = problem(503, "store", {"Retry-After": "2"}, detail=str(error))
         await (refusal or self._app)(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> Response | None:
         """The answer to whom it does not know; None: whoever it is stands in the scope. Raises StoreError."""
         headers = Headers(scope=scope)
-        caller, session = await self._who(headers)
+        caller, session = await self._who(headers, is_use=not scope["path"].endswith(_BY_ITSELF))
         if caller is None:
-            return problem(401, _ASK, _ASK_HEADERS)
+            return problem(401, "unknown-caller", _ASK_HEADERS)
         if session is not None and scope["method"] not in _SAFE:
             if not is_same_origin(headers):
-                return problem(403, _FOREIGN)
+                return problem(403, "foreign-page")
             if not hmac.compare_digest(headers.get(CSRF_HEADER, "").encode(), session.csrf.encode()):
-                return problem(403, _NO_CSRF)
+                return problem(403, "no-csrf")
         scope.setdefault("state", {}).update(caller=caller, session=session)
         return None
 
@@ -114,12 +115,12 @@ class Gate:
         headers = Headers(scope=scope)
 
         async def who() -> Caller | None:
-            return (await self._who(headers))[0]
+            return (await self._who(headers, is_use=False))[0]
 
         if not is_same_origin(headers):  # any page may open one to anywhere, and our cookies come with it
             return FOREIGN
         try:
-            caller, session = await self._who(headers)
+            caller, session = await self._who(headers, is_use=False)
         except StoreError as error:
             log.warning("nobody can be let in: %s", veiled(str(error)))
             return AWAY
@@ -128,14 +129,15 @@ class Gate:
         scope.setdefault("state", {}).update(caller=caller, session=session, who=who)
         return None
 
-    async def _who(self, headers: Headers) -> tuple[Caller | None, Session | None]:
-        """Whose token or session a request comes with. Raises StoreError."""
+    async def _who(self, headers: Headers, *, is_use: bool) -> tuple[Caller | None, Session | None]:
+        """Whose token or session a request comes with; `is_use` as of `find_session`. Raises StoreError."""
         kind, _, secret = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
             caller = find_caller(self._tokens, secret.strip())
             return caller or await run_in_threadpool(find_token, self._store, secret.strip()), None
         secret = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
-        session = await run_in_threadpool(find_session, self._store, secret) if secret else None
+        look = partial(find_session, self._store, secret, is_use=is_use)
+        session = await run_in_threadpool(look) if secret else None
         return (session.caller if session is not None else None), session
 
 
@@ -171,10 +173,10 @@ def _caller(
     """Whom the gate let through, if their role is enough."""
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None:
-        raise HTTPException(401, _ASK, headers=_ASK_HEADERS)
+        raise Refusal(401, "unknown-caller", _ASK_HEADERS)
     needed = max(roles.scopes, key=_RANK.__getitem__)
     if _RANK[caller.role] < _RANK[needed]:
-        raise HTTPException(403, f"{caller.name} is {caller.role}; this needs {needed}")
+        raise Refusal(403, "role", name=caller.name, role=caller.role, needed=needed)
     return caller
 
 
@@ -185,7 +187,7 @@ Admin = Annotated[Caller, Security(_caller, scopes=["admin"])]
 
 def _of_the_site(caller: Admin) -> Caller:
     if caller.cameras is not None:
-        raise HTTPException(403, f"{caller.name} may see some cameras; this is about all of them")
+        raise Refusal(403, "some-cameras", name=caller.name)
     return caller
 
 

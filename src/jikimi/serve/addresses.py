@@ -14,6 +14,7 @@ from pathlib import Path
 from jikimi.address import HIDDEN, Address
 from jikimi.errors import SettingsError
 from jikimi.serve.aside import aside
+from jikimi.serve.problems import Unusable
 
 SCHEMES = frozenset({"rtsp", "rtsps", "http", "https", "rtmp", "srt"})
 
@@ -37,13 +38,13 @@ def usable(address: Address, *, media: Path, allow_loopback: bool, resolve: Reso
     """Return the address that is to be stored: a network one as it is, a file's in full.
 
     Raises:
-        SettingsError: not an address of a camera, or not a file in `media`; no log-in is quoted.
+        Unusable: not an address of a camera, or not a file in `media`; no log-in is quoted.
     """
     if not address.is_network:
         return _in_media(address, media)
     for ip in resolve(host_of(address)):
         if why := refusal(ip, allow_loopback=allow_loopback):
-            raise SettingsError(f"{address}: {why}; give a camera's address")
+            raise Unusable("address-never", address=address, why=why)
     return address
 
 
@@ -76,24 +77,22 @@ def host_of(address: Address) -> str:
     """The host to which a network address leads. Pure.
 
     Raises:
-        SettingsError: another scheme, or an address that could be read in several ways.
+        Unusable: another scheme, or an address that could be read in several ways.
     """
     if address.scheme not in SCHEMES:
-        raise SettingsError(f"{address}: use {', '.join(sorted(SCHEMES))}")
+        raise Unusable("address-scheme", address=address, schemes=", ".join(sorted(SCHEMES)))
     whole = address.reveal()
     rest = whole.partition("://")[2]
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if _CONTROL.search(whole) or "@" in rest[len(authority) :]:
-        raise SettingsError(
-            r"address: write '/', '?', '#', '@' and '\' in a log-in or path as %2F, %3F, %23, %40 and %5C"
-        )
+        raise Unusable("address-signs")
     if HIDDEN in authority.rpartition("@")[0]:
-        raise SettingsError(f"{address}: the log-in is hidden here; enter it again")
+        raise Unusable("address-hidden", address=address)
     place = _PLACE.fullmatch(authority.rpartition("@")[2])
     if place is None or not 0 < int(place["port"] or 1) <= 65535:
-        raise SettingsError(f"{address}: {address.scheme}://HOST:PORT/PATH is expected")
+        raise Unusable("address-form", address=address, scheme=address.scheme)
     if address.scheme == "srt" and _LISTENER.search(rest):
-        raise SettingsError(f"{address}: cameras are called and not waited for; leave mode= out")
+        raise Unusable("address-listens", address=address)
     return place["v6"] or place["name"]
 
 
@@ -124,18 +123,16 @@ def look_up(host: str) -> list[str]:
     """A host's IP addresses, by the machine's name service.
 
     Raises:
-        SettingsError: there is none of that name, or nobody says so within `RESOLVE_LIMIT_S`.
+        Unusable: there is none of that name, or nobody says so within `RESOLVE_LIMIT_S`.
     """
     with contextlib.suppress(ValueError):
         return [str(ip_address(host))]
     try:
         rows = aside(lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)).result(RESOLVE_LIMIT_S)
     except TimeoutError:
-        raise SettingsError(
-            f"address: {host} is not found in {RESOLVE_LIMIT_S:.0f} s; check the name server, or give an IP"
-        ) from None
+        raise Unusable("address-slow", host=host, seconds=f"{RESOLVE_LIMIT_S:.0f}") from None
     except (OSError, UnicodeError):
-        raise SettingsError(f"address: {host} is not known; check the name, or give an IP") from None
+        raise Unusable("address-unknown", host=host) from None
     return [str(row[4][0]) for row in rows]
 
 
@@ -146,5 +143,5 @@ def _in_media(address: Address, media: Path) -> Address:
     except (OSError, ValueError, RuntimeError):  # none there, no name for a file, links in a circle
         inside = False
     if not inside:  # the same words for what is not there: nobody is told what lies elsewhere
-        raise SettingsError(f"address: give a network address, or a file that lies in {media}")
+        raise Unusable("address-file", media=media)
     return Address(str(found))

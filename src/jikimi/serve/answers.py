@@ -1,5 +1,6 @@
 """What the API answers and takes: the store's records as JSON, without paths outside and without secrets."""
 
+import math
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -62,6 +63,12 @@ PersonName = Annotated[str, Field(min_length=1, max_length=2 * MAX_NAME), AfterV
 _Password = Annotated[SecretStr, Field(max_length=MAX_LETTERS * 4)]
 _Cameras = Annotated[tuple[Name, ...], Field(max_length=1000)] | None
 
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+_Finite = Annotated[float | None, AfterValidator(_finite)]
 _Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 _Roll = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -162,13 +169,23 @@ def evidence_answer(
     )
 
 
+class ViewAnswer(BaseModel):
+    """Somebody who has looked at an incident's evidence: when first, and when last."""
+
+    who: str
+    first_at: datetime
+    last_at: datetime
+
+
 class IncidentDetail(BaseModel):
-    """Everything about one incident."""
+    """Everything about one incident; `next_targets` are those whom escalating it tells."""
 
     incident: IncidentAnswer
     transitions: list[TransitionAnswer]
     deliveries: list[DeliveryAnswer]
     evidence: list[EvidenceAnswer]
+    views: list[ViewAnswer]
+    next_targets: list[str]
 
 
 class AnswerRequest(BaseModel):
@@ -295,6 +312,48 @@ class CameraRequest(BaseModel):
     hours: Annotated[tuple[Hours, ...], Field(max_length=64)] = ()
     pre_roll_s: Annotated[_Roll, Field(le=60)] | None = None
     post_roll_s: Annotated[_Roll, Field(le=600)] | None = None
+
+
+class StreamAnswer(BaseModel):
+    """What one stream of a camera that was tried sends. `fps` and `keyframe_s` were counted.
+
+    `picture` is the first one, small: a JPEG in Base64.
+    """
+
+    address: str
+    codec: str
+    width_px: int
+    height_px: int
+    fps: _Finite
+    first_picture_s: float
+    keyframe_s: _Finite
+    looked_s: float
+    picture: str | None
+
+
+class TrialAnswer(BaseModel):
+    """What a camera sends: the stream that is recorded, and the one that is analysed where it has its own."""
+
+    main: StreamAnswer
+    sub: StreamAnswer | None
+
+
+class SpanAnswer(BaseModel):
+    """A time, [start_at, end_at)."""
+
+    start_at: datetime
+    end_at: datetime
+
+
+class ReplayAnswer(BaseModel):
+    """What is still held of a camera, oldest first: a report of these times gets its film.
+
+    `minutes` is how long it is held at most, 0: not at all.
+    """
+
+    camera: str
+    minutes: float
+    spans: list[SpanAnswer]
 
 
 class ShelveRequest(BaseModel):

@@ -79,6 +79,7 @@ def create_app(backend: Backend) -> FastAPI:
     app.state.backend = backend
     app.state.tries = Tries()
     app.state.views = Views()
+    app.state.live_views = Views()
     app.state.heats = Heats()
     app.state.desk = Desk(backend.store, backend.passwords)
     app.state.live = Live(backend)

@@ -16,7 +16,7 @@ from jikimi.serve.access import Caller
 from jikimi.serve.addresses import Resolve, look_up
 from jikimi.settings import CameraSettings, Mask, Settings, Target, Zone
 from jikimi.status import BUCKETS_S, Histogram, SiteStatus, read_status
-from jikimi.store import AuditRecord, Store
+from jikimi.store import AuditRecord, IncidentRecord, Store
 
 # The status is written twice a second; older than this, the watching half has hung or died.
 FRESH_S = 3.0
@@ -53,8 +53,10 @@ class Backend:
 
     `followed` are the settings that hold. `check_camera` refuses settings that the model cannot serve
     (SettingsError), `check_target` a target that can never work (RefusedError), `target_hosts` are those that
-    its url leads to. `try_camera` opens a camera → what it sends; `try_target` sends a test → seconds;
-    `explain` makes a heat map. All three may take seconds and raise any JikimiError. `check_bundle` opens
+    its url leads to. `try_camera` opens a camera → what `TrialAnswer` says of it; `try_target` sends a test
+    → seconds; `explain` makes a heat map. All three may take seconds and raise any JikimiError. `replay` is
+    what is held of a camera: from when to when. `next_targets` are those whom an incident goes to next, and
+    `pass_on` tells them at once, in somebody's name; False: they were told meanwhile. `check_bundle` opens
     and tests one of somebody else (BundleError; seconds), `check_rule` refuses a camera that a model cannot
     serve (SettingsError). `deliveries` are latencies by target, `behaviors` and thresholds
     `theta_on` the watching model's. `allow_loopback` lets cameras be on this machine,
@@ -79,6 +81,9 @@ class Backend:
     resolve: Resolve = look_up
     passwords: Passwords = field(default_factory=Passwords)
     explain: Callable[[Sight], Heat] = _no_model
+    replay: Callable[[CameraSettings], Sequence[tuple[datetime, datetime]]] = lambda _camera: ()
+    next_targets: Callable[[IncidentRecord], Sequence[str]] = lambda _incident: ()
+    pass_on: Callable[[IncidentRecord, str], bool] = lambda _incident, _by: False
 
     @property
     def settings(self) -> Settings:

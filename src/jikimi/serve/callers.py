@@ -24,7 +24,8 @@ from jikimi.store.records import Language
 
 log = logging.getLogger(__name__)
 
-# A shift of 12 hours without a click; and never more than a week, whoever keeps clicking.
+# A shift of 12 hours without a press or a key; and never more than a week, whoever keeps on. A page that is
+# merely open is no use, except a viewer's: a wall of pictures has nobody who presses, and changes nothing.
 IDLE = timedelta(hours=12)
 LASTING = timedelta(days=7)
 
@@ -57,6 +58,7 @@ class Session:
     caller: Caller
     language: Language
     expires_at: datetime
+    seen_at: datetime
     csrf: str = field(repr=False)
 
 
@@ -85,6 +87,12 @@ class Memory:
                 while len(self._found) > _MOST_REMEMBERED:
                     self._found.popitem(last=False)
         return found
+
+    def forget_one(self, key: str) -> None:
+        """Look one of them up anew."""
+        with self._lock:
+            self._changes += 1
+            self._found.pop(key, None)
 
     def forget(self) -> None:
         """Look everything up anew: something has changed."""
@@ -130,10 +138,11 @@ def find_token(store: Store, secret: str) -> Caller | None:
     return found if isinstance(found, Caller) else None
 
 
-def find_session(store: Store, secret: str) -> Session | None:
+def find_session(store: Store, secret: str, *, is_use: bool = True) -> Session | None:
     """The session with this secret (the cookie's value); None: none, expired, or its user may not log in.
 
-    Reads the database at most once in two seconds, and writes once a minute: not for an event loop.
+    Reads the database at most once in two seconds, and writes once a minute: not for an event loop. `is_use`
+    is whether its user did something; a page that asks by itself does not keep the session.
 
     Raises:
         StoreError: the database is away.
@@ -141,8 +150,12 @@ def find_session(store: Store, secret: str) -> Session | None:
     if not _SECRET.fullmatch(secret):
         return None
     key = hash_of(secret)
-    found = memory_of(store).recall(f"session {key}", lambda: _look(store, secret, key))
-    return found if isinstance(found, Session) else None
+    found = memory_of(store).recall(_place(key), lambda: _look(store, secret, key))
+    if not isinstance(found, Session):
+        return None
+    if is_use or found.caller.role == "viewer":
+        _note_use(store, found)
+    return found
 
 
 def _look(store: Store, secret: str, key: str) -> Session | None:
@@ -150,14 +163,25 @@ def _look(store: Store, secret: str, key: str) -> Session | None:
     now = datetime.now(UTC)
     if row is None or not _lives(*row, now=now):
         return None
-    session, user = row
-    if now - session.seen_at >= SEEN_EVERY and memory_of(store).may_note():
-        try:
-            store.see_session(key, at=now)
-        except StoreError as error:  # who may look must see, above all while the store is in trouble
-            memory_of(store).note_failed()
-            log.warning("a session's last use is not noted: %s", error)
-    return _session(session, user, secret)
+    return _session(*row, secret)
+
+
+def _note_use(store: Store, session: Session) -> None:
+    now, memory = datetime.now(UTC), memory_of(store)
+    if now - session.seen_at < SEEN_EVERY or not memory.may_note():
+        return
+    try:
+        store.see_session(session.key, at=now)
+    except StoreError as error:  # who may look must see, above all while the store is in trouble
+        memory.note_failed()
+        log.warning("a session's last use is not noted: %s", error)
+    else:
+        memory.forget_one(_place(session.key))
+
+
+def _place(key: str) -> str:
+    """Under what a session is remembered."""
+    return f"session {key}"
 
 
 def _lives(session: SessionRecord, user: UserRecord, *, now: datetime) -> bool:
@@ -166,7 +190,7 @@ def _lives(session: SessionRecord, user: UserRecord, *, now: datetime) -> bool:
 
 def _session(session: SessionRecord, user: UserRecord, secret: str) -> Session:
     caller = Caller(user.name, user.role, user.cameras)
-    return Session(session.key, caller, user.language, session.expires_at, _csrf_of(secret))
+    return Session(session.key, caller, user.language, session.expires_at, session.seen_at, _csrf_of(secret))
 
 
 def begin_session(store: Store, user: UserRecord) -> tuple[str, Session] | None:

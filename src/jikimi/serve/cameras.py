@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path as FilePath
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Request
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import ValidationError
 
 from jikimi.address import Address, is_network
@@ -16,14 +16,18 @@ from jikimi.serve.answers import (
     CameraName,
     CameraRequest,
     Moment,
+    ReplayAnswer,
     ScoresAnswer,
     ShelveRequest,
+    SpanAnswer,
+    TrialAnswer,
     camera_answer,
     shown_camera,
 )
 from jikimi.serve.aside import aside_within
 from jikimi.serve.backend import Backend, backend_of
 from jikimi.serve.limits import TRY_LIMIT_S, count_try
+from jikimi.serve.problems import Refusal, camera_code
 from jikimi.serve.shown import veiled
 from jikimi.settings import CameraSettings
 from jikimi.status import CameraStatus
@@ -34,8 +38,6 @@ router = APIRouter(tags=["cameras"])
 _Name = Annotated[CameraName, Path()]
 # Every shift of a plant comes within a week.
 _USUAL_SCORES = timedelta(days=7)
-
-_Figure = str | int | float | bool | None
 
 
 def settings_of(backend: Backend) -> dict[str, CameraSettings]:
@@ -55,8 +57,8 @@ def known_cameras(backend: Backend) -> dict[str, CameraAnswer]:
     }
 
 
-def _none(name: str) -> HTTPException:
-    return HTTPException(404, f"camera {name!r}: there is none of that name; see the list of cameras")
+def _none(name: str) -> Refusal:
+    return Refusal(404, "no-camera", name=name)
 
 
 def seen_camera(request: Request, caller: Viewer, name: _Name) -> CameraAnswer:
@@ -99,7 +101,7 @@ def show_status(request: Request, caller: Viewer, name: _Name) -> CameraStatus:
     status = backend_of(request).status()
     found = [camera for camera in status.cameras if camera.name == name] if status is not None else []
     if not found:
-        raise HTTPException(404, f"camera {name!r} is not watched yet; look again in a moment")
+        raise Refusal(404, "camera-unwatched", name=name)
     return shown_camera(found[0])
 
 
@@ -115,7 +117,7 @@ def show_scores(
     except OverflowError:
         since = until
     if since >= until:
-        raise HTTPException(422, "since, until: more than nothing is expected")
+        raise Refusal(422, "span")
     return ScoresAnswer(
         camera=name,
         since=since,
@@ -123,6 +125,19 @@ def show_scores(
         bins=SCORE_BINS,
         counts=backend.store.score_counts(name, since=since, until=until),
         theta_on={key: camera.theta_on.get(key, theta) for key, theta in backend.theta_on().items()},
+    )
+
+
+@router.get("/cameras/{name}/replay", summary="What is still held of a camera")
+def show_replay(request: Request, caller: Viewer, name: _Name) -> ReplayAnswer:
+    """How far back something that was missed can be reported with its film."""
+    seen_camera(request, caller, name)
+    backend = backend_of(request)
+    held = backend.replay(settings_of(backend)[name])
+    return ReplayAnswer(
+        camera=name,
+        minutes=backend.settings.evidence.replay_minutes,
+        spans=[SpanAnswer(start_at=start, end_at=end) for start, end in held],
     )
 
 
@@ -162,17 +177,25 @@ def _tried(request: Request, caller: Admin, name: _Name, camera: CameraRequest) 
 @router.post("/cameras/{name}/try", summary="Try a camera before adding it")
 async def try_camera(
     request: Request, _caller: Admin, settings: Annotated[CameraSettings, Depends(_tried)]
-) -> dict[str, _Figure]:
-    """Opens it → what it sends: size, codec, rate, seconds to the first picture. 502: it does not open."""
+) -> TrialAnswer:
+    """Opens it → what its streams send: picture, size, codec, rate, seconds to the first picture.
+
+    502: a stream does not open, or sends no picture.
+    """
     backend = backend_of(request)
     addresses = [one for one in (settings.address, settings.sub) if one is not None]
     try:
-        found = await aside_within(lambda: backend.try_camera(settings), TRY_LIMIT_S)
+        found = TrialAnswer.model_validate(
+            await aside_within(lambda: backend.try_camera(settings), TRY_LIMIT_S)
+        )
     except JikimiError as error:
-        raise HTTPException(502, veiled(str(error), addresses)) from None
+        raise Refusal(502, camera_code(error), detail=veiled(str(error), addresses)) from None
     except TimeoutError:
-        raise HTTPException(503, "the camera is not tried in time; try again", {"Retry-After": "5"}) from None
-    return {key: _figure(value, addresses) for key, value in found.items()}
+        raise Refusal(503, "camera-late", {"Retry-After": "5"}) from None
+    streams = [stream for stream in (found.main, found.sub) if stream is not None]
+    for stream in streams:
+        stream.address = veiled(stream.address, addresses)
+    return found
 
 
 @router.put("/cameras/{name}/shelf", summary="Raise no incidents for a while")
@@ -190,7 +213,7 @@ def _may_change(backend: Backend, caller: Caller, name: str) -> None:
     if not caller.may_see(name):
         raise _none(name)
     if any(camera.name == name for camera in backend.settings.cameras):
-        raise HTTPException(409, f"camera {name!r} is in jikimi.toml; change it there")
+        raise Refusal(409, "camera-fixed", name=name)
 
 
 def _settings(backend: Backend, name: str, camera: CameraRequest) -> CameraSettings:
@@ -205,7 +228,9 @@ def _settings(backend: Backend, name: str, camera: CameraRequest) -> CameraSetti
     except ValidationError as error:  # its own words quote values
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise HTTPException(422, f"camera {name!r}: {where}: {first['msg']}") from None
+        raise Refusal(
+            422, "invalid", place=where, detail=f"camera {name!r}: {where}: {first['msg']}"
+        ) from None
 
 
 def _address(backend: Backend, given: str, before: Address | None) -> Address:
@@ -218,12 +243,3 @@ def _address(backend: Backend, given: str, before: Address | None) -> Address:
         allow_loopback=backend.allow_loopback,
         resolve=backend.resolve,
     )
-
-
-def _figure(value: object, addresses: list[Address]) -> _Figure:
-    """What JSON can say of a figure; words lose their log-ins."""
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if abs(value) < float("inf") else None
-    return veiled(str(value), addresses)

@@ -6,14 +6,14 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 
 from jikimi.address import Address
-from jikimi.errors import ConflictError
 from jikimi.serve.access import SiteAdmin
 from jikimi.serve.answers import CameraAnswer
 from jikimi.serve.backend import backend_of
 from jikimi.serve.cameras import known_cameras
+from jikimi.serve.problems import Refusal
 from jikimi.settings import CameraSettings
 from jikimi.shipped import shipped_samples
 
@@ -25,7 +25,7 @@ def add_demo(request: Request, caller: SiteAdmin) -> list[CameraAnswer]:
     """Adds them as any other camera; they are removed like them. 409: there are cameras already."""
     backend = backend_of(request)
     if known_cameras(backend):
-        raise ConflictError("there are cameras already; the demo is for a site that has none")
+        raise Refusal(409, "demo-cameras")
     for sample in shipped_samples().samples:
         film = _copied(sample.video, backend.media_folder)
         settings = CameraSettings(name=sample.camera, address=Address(str(film)))
@@ -46,5 +46,5 @@ def _copied(video: Path, folder: Path) -> Path:
     except OSError as error:
         with contextlib.suppress(OSError):  # of a disk that refuses anyway
             temporary.unlink()
-        raise HTTPException(409, f"{folder}: {error.strerror}; make room, or give it to this user") from None
+        raise Refusal(409, "demo-room", folder=folder, why=error.strerror) from None
     return place.resolve()

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from jikimi.errors import StoreError
 from jikimi.passwords import Passwords
 from jikimi.serve.guard import Attempt, LoginGuard
+from jikimi.serve.problems import Refusal
 from jikimi.store import Store, UserRecord
 
 log = logging.getLogger(__name__)
@@ -31,9 +32,9 @@ class Lane:
         self._waiting = 0
 
     async def do(self, work: Callable[[], Result]) -> Result:
-        """Raises HTTPException 503 where too many wait already, and whatever `work` does."""
+        """Raises Refusal 503 where too many wait already, and whatever `work` does."""
         if self._waiting >= MOST_WAITING:
-            raise HTTPException(503, "too many log in at once; try again", {"Retry-After": "5"})
+            raise Refusal(503, "crowded", {"Retry-After": "5"})
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -55,7 +56,7 @@ class Desk:
         """The user whose password it is; None: it is not, or there is no such user, or they are disabled.
 
         Raises:
-            HTTPException: 429 too often, 503 too many at once. StoreError.
+            Refusal: 429 too often, 503 too many at once. StoreError.
         """
         self.take(attempt)
         try:
@@ -63,7 +64,7 @@ class Desk:
             kept = user.password_hash if user is not None and not user.disabled else None
             lane = self._known if attempt.device else self._strangers
             fits = await lane.do(lambda: self._passwords.fits(password, kept))
-        except (StoreError, HTTPException):
+        except (StoreError, Refusal):
             self.guard.undo(attempt)
             raise
         if user is None or not fits:
@@ -72,15 +73,14 @@ class Desk:
         return await self._renewed(user, password)
 
     async def hash(self, password: str) -> str:
-        """A new password as it is kept. Raises HTTPException 503."""
+        """A new password as it is kept. Raises Refusal 503."""
         return await self._known.do(lambda: self._passwords.hash(password))
 
     def take(self, attempt: Attempt) -> None:
-        """Count an attempt. Raises HTTPException 429."""
+        """Count an attempt. Raises Refusal 429."""
         if wait_s := self.guard.take(attempt):
             seconds = math.ceil(wait_s)
-            words = f"too many failed tries; try again in {seconds} s"
-            raise HTTPException(429, words, {"Retry-After": str(seconds)})
+            raise Refusal(429, "failed-tries", {"Retry-After": str(seconds)}, seconds=seconds)
 
     def later(self, work: Callable[[], None]) -> None:
         """Do `work` after the answer, whose time must not tell that there is such a user."""

@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jikimi.errors import BundleError, ConflictError, JikimiError, NotFoundError, SettingsError, StoreError
+from jikimi.errors import JikimiError
+from jikimi.serve.problems import Refusal, problem, refusal_of
 from jikimi.serve.shown import veiled
 
 log = logging.getLogger(__name__)
@@ -51,9 +52,11 @@ _PLAIN = re.compile(r"[\w .-]{1,40}")
 
 
 class Problem(BaseModel):
-    """What is wrong, in one line."""
+    """What is wrong, in one line of English; `code` and `values` say it for programs, and in Korean."""
 
     detail: str
+    code: str
+    values: dict[str, str]
 
 
 class Edge:
@@ -85,17 +88,12 @@ class Edge:
             where = "".join(traceback.format_tb(error.__traceback__)[-4:])
             log.error("%s failed: %s\n%s", scope["method"], type(error).__name__, where)
             if not started:
-                await problem(500, "this failed inside; the log says where")(scope, receive, headed)
+                await problem(500, "inside")(scope, receive, headed)
 
 
 def headers_of(path: str) -> Mapping[str, str]:
     """The headers of an answer: strict ones for the API, others for pages."""
     return _HEADERS if path.startswith(_NO_PAGES) else _PAGE_HEADERS
-
-
-def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """An answer that says what is wrong."""
-    return JSONResponse({"detail": veiled(detail)}, status_code=status, headers=headers)
 
 
 def tell_problems(app: FastAPI) -> None:
@@ -107,31 +105,26 @@ def tell_problems(app: FastAPI) -> None:
 
 async def _ours(_request: Request, error: Exception) -> JSONResponse:
     """Our own errors are made to be read. A store in trouble may be asked again."""
-    status = 500
-    if isinstance(error, NotFoundError):
-        status = 404
-    elif isinstance(error, ConflictError):
-        status = 409
-    elif isinstance(error, StoreError):
+    assert isinstance(error, JikimiError)
+    status, code, values = refusal_of(error)
+    if status == 503:
         log.warning("%s", veiled(str(error)))
-        status = 503
-    elif isinstance(error, SettingsError):
-        status = 422
-    elif isinstance(error, BundleError):  # of a file of this site; what is sent is answered 422
-        status = 409
-    return problem(status, str(error), _RETRY if status == 503 else None)
+    return problem(status, code, _RETRY if status == 503 else None, **values)
 
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, str(error.detail), error.headers)
+    if isinstance(error, Refusal):
+        return problem(error.status_code, error.code, error.headers, **error.values)
+    return problem(error.status_code, "other", error.headers, detail=error.detail)
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     """Say where and what, and never what came: it may be a password."""
     assert isinstance(error, RequestValidationError)
-    told = []
+    told, places = [], []
     for found in error.errors()[:_MOST_TOLD]:
         place = ".".join(str(part) if _PLAIN.fullmatch(str(part)) else "?" for part in found["loc"])
+        places.append(place)
         told.append(f"{place}: {found['msg'].removeprefix('Value error, ')}")
-    return problem(422, "; ".join(told))
+    return problem(422, "invalid", place=", ".join(places), detail="; ".join(told))

@@ -6,13 +6,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 
 from jikimi.serve.access import Caller, Viewer
 from jikimi.serve.backend import backend_of
-from jikimi.serve.incidents import Uid, seen
+from jikimi.serve.incidents import VIEWED, Uid, seen
+from jikimi.serve.problems import Refusal
 from jikimi.store import EvidenceRecord, ReportEvidence
 
 router = APIRouter(tags=["incidents"])
@@ -45,19 +46,19 @@ class Views:
         self._lock = Lock()
 
     def is_new(self, who: str, file: str) -> bool:
-        """Whether `who` has not been noted to look at `file` within `VIEW_S`."""
+        """Whether no look of `who` at `file` is remembered."""
         with self._lock:
             return self._until.get((who, file), float("-inf")) <= self._clock()
 
-    def add(self, who: str, file: str) -> None:
-        """Remember a view that was noted."""
+    def add(self, who: str, file: str, *, for_s: float = VIEW_S) -> None:
+        """Remember a view that was noted, for a while."""
         now_s = self._clock()
         with self._lock:
             if len(self._until) >= _MOST_VIEWS:
                 self._until = {key: until for key, until in self._until.items() if until > now_s}
             if len(self._until) >= _MOST_VIEWS:
                 self._until.clear()
-            self._until[who, file] = now_s + VIEW_S
+            self._until[who, file] = now_s + for_s
 
 
 @router.get(
@@ -82,15 +83,15 @@ def answer_file(
     """One of the files of something (`about`, in words), noted in the audit log."""
     backend = backend_of(request)
     if number >= len(files) or files[number].deleted_at is not None:
-        raise HTTPException(404, f"{about} has no file {number}; it may have been deleted by age")
+        raise Refusal(404, "no-file", about=about, number=number)
     record = files[number]
     path = inside(backend.settings.evidence_folder, record.path)
     if path is None:
-        raise HTTPException(404, f"{record.path}: missing on disk; jikimi evidence verify says more")
+        raise Refusal(404, "file-missing", path=record.path)
     views: Views = request.app.state.views
     if views.is_new(caller.name, str(record.path)):
         uid = record.report if isinstance(record, ReportEvidence) else record.incident
-        backend.note(caller, "viewed evidence", uid, file=str(record.path))
+        backend.note(caller, VIEWED, uid, file=str(record.path))
         views.add(caller.name, str(record.path))
     return FileResponse(
         path,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from jikimi.errors import BundleError, InferenceError, VideoError
@@ -16,7 +16,8 @@ from jikimi.serve.aside import aside
 from jikimi.serve.backend import Backend, Heat, Sight, backend_of
 from jikimi.serve.cameras import settings_of
 from jikimi.serve.evidence import Views, inside
-from jikimi.serve.incidents import Uid, seen
+from jikimi.serve.incidents import VIEWED, Uid, seen
+from jikimi.serve.problems import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +96,7 @@ def _sight(request: Request, caller: Viewer, uid: Uid) -> Sight:
                 zones=camera.zones if camera is not None else (),
                 masks=camera.masks if camera is not None else (),
             )
-    raise HTTPException(
-        404, f"incident {uid!r} has no video of its opening; it comes after the incident, and goes by age"
-    )
+    raise Refusal(404, "no-opening", uid=uid)
 
 
 @router.get(
@@ -116,13 +115,13 @@ async def get_heat(request: Request, caller: Viewer, sight: Annotated[Sight, Dep
     try:
         heat = await heats.get(sight, backend.explain)
     except (BusyError, TimeoutError):
-        raise HTTPException(503, "a map is being made; ask again in a moment", _AGAIN) from None
+        raise Refusal(503, "heat-busy", _AGAIN) from None
     except VideoError as error:
         log.warning("%s", error)
-        raise HTTPException(404, f"incident {sight.uid!r}: its video does not show its opening") from None
+        raise Refusal(404, "opening-unseen", uid=sight.uid) from None
     except (BundleError, InferenceError) as error:
         log.error("%s", error)
-        raise HTTPException(503, "the model cannot be run; the log says why", _AGAIN) from None
+        raise Refusal(503, "model-fails", _AGAIN) from None
     await run_in_threadpool(_note, request, backend, caller, sight)
     return Response(heat.jpeg, media_type="image/jpeg", headers={"Jikimi-Score": f"{heat.score:.3f}"})
 
@@ -137,5 +136,5 @@ def _note(request: Request, backend: Backend, caller: Caller, sight: Sight) -> N
     file = str(sight.video.relative_to(backend.settings.evidence_folder.resolve()))
     views: Views = request.app.state.views
     if views.is_new(caller.name, file):
-        backend.note(caller, "viewed evidence", sight.uid, file=file)
+        backend.note(caller, VIEWED, sight.uid, file=file)
         views.add(caller.name, file)

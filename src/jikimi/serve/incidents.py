@@ -1,13 +1,14 @@
 """Incidents: the list, one with everything about it, and what operators do with it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
+from jikimi.errors import NotFoundError
 from jikimi.serve.access import Caller, Operator, Viewer
 from jikimi.serve.answers import (
     AnswerRequest,
@@ -17,14 +18,16 @@ from jikimi.serve.answers import (
     IncidentPage,
     LockRequest,
     TransitionAnswer,
+    ViewAnswer,
     Word,
     evidence_answer,
 )
 from jikimi.serve.backend import backend_of
+from jikimi.serve.problems import Refusal
 from jikimi.serve.sheets import SHEET, Language, answer_sheet, incident_rows
 from jikimi.serve.summary import KnownBehaviors
 from jikimi.serve.wanted import local_of, wanted_incidents
-from jikimi.store import IncidentFilter, IncidentRecord, Store
+from jikimi.store import AuditRecord, IncidentFilter, IncidentRecord, Store
 
 router = APIRouter(tags=["incidents"])
 
@@ -34,15 +37,21 @@ After = Annotated[Word | None, Query(description="`next` of the page before.")]
 # Beyond this a total is "more than": nobody pages that far, and counting on takes longer than the page.
 MOST_COUNTED = 10_000
 
+# What the audit trail calls a look at evidence.
+VIEWED = "viewed evidence"
+
 # Rows of an export that are asked for at once.
 _PAGE = 1000
 
 
 def seen(request: Request, caller: Caller, uid: str) -> IncidentRecord:
     """One incident, if the caller may see its camera; 404 otherwise: nobody else learns that it exists."""
-    incident = backend_of(request).store.incident(uid)
-    if not caller.may_see(incident.camera):
-        raise HTTPException(404, f"incident {uid!r}: there is none of that uid; see the list of incidents")
+    try:
+        incident = backend_of(request).store.incident(uid)
+    except NotFoundError:
+        incident = None
+    if incident is None or not caller.may_see(incident.camera):
+        raise Refusal(404, "no-incident", uid=uid)
     return incident
 
 
@@ -120,7 +129,18 @@ def show_incident(request: Request, caller: Viewer, uid: Uid) -> IncidentDetail:
         transitions=[TransitionAnswer.model_validate(row) for row in store.transitions(uid)],
         deliveries=[DeliveryAnswer.model_validate(row) for row in store.deliveries(uid)],
         evidence=[evidence_answer("incidents", uid, n, row) for n, row in enumerate(store.evidence(uid))],
+        views=_views(store.audit_of(uid, VIEWED)),
+        next_targets=list(backend_of(request).next_targets(incident)),
     )
+
+
+def _views(looks: Sequence[AuditRecord]) -> list[ViewAnswer]:
+    """Everybody who looked, in the order of their first look. `looks` are newest first. Pure."""
+    seen: dict[str, ViewAnswer] = {}
+    for look in reversed(looks):
+        first_at = seen[look.who].first_at if look.who in seen else look.at
+        seen[look.who] = ViewAnswer(who=look.who, first_at=first_at, last_at=look.at)
+    return list(seen.values())
 
 
 @router.post("/incidents/{uid}/acknowledge", summary="Say that somebody attends to it")
@@ -130,6 +150,19 @@ def acknowledge(request: Request, caller: Operator, uid: Uid) -> IncidentAnswer:
     backend = backend_of(request)
     if backend.store.acknowledge(uid, at=datetime.now(UTC), by=caller.name):
         backend.note(caller, "acknowledged", uid)
+    return IncidentAnswer.model_validate(backend.store.incident(uid))
+
+
+@router.post("/incidents/{uid}/escalate", summary="Tell the next list of targets at once")
+def escalate(request: Request, caller: Operator, uid: Uid) -> IncidentAnswer:
+    """Also where it is acknowledged: whoever attends may need others. 409: everybody was told."""
+    incident, backend = seen(request, caller, uid), backend_of(request)
+    targets = backend.next_targets(incident)
+    if not targets:
+        raise Refusal(409, "nobody-next", uid=uid)
+    if not backend.pass_on(incident, caller.name):
+        raise Refusal(409, "escalated-meanwhile", uid=uid)
+    backend.note(caller, "escalated", uid, targets=list(targets))
     return IncidentAnswer.model_validate(backend.store.incident(uid))
 
 
@@ -166,7 +199,7 @@ def mark(at: datetime, uid: str) -> str:
 
 
 def place(after: str | None) -> tuple[datetime, str] | None:
-    """Where the page before ended, by its mark. Raises HTTPException 422."""
+    """Where the page before ended, by its mark. Raises Refusal 422."""
     if after is None:
         return None
     when, _, uid = after.partition(",")
@@ -175,5 +208,5 @@ def place(after: str | None) -> tuple[datetime, str] | None:
     except ValueError:
         moment = None
     if moment is None or moment.utcoffset() or not uid:
-        raise HTTPException(422, "after: give what `next` of the page before said")
+        raise Refusal(422, "no-page")
     return moment.replace(tzinfo=UTC), uid

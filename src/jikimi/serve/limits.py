@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jikimi.serve.access import GUARDED, Caller
+from jikimi.serve.problems import Refusal, problem
 
 MAX_BODY_BYTES = 1 << 20
 
@@ -45,14 +45,10 @@ class BodyLimit:
         announced = Headers(scope=scope).get("content-length", "")
         most = _LARGER.get((scope["method"], scope["path"]), MAX_BODY_BYTES)
         if announced.isdecimal() and (len(announced) > 18 or int(announced) > most):
-            answer = JSONResponse({"detail": _too_large(most)}, status_code=413, headers=_CLOSE)
+            answer = problem(413, "too-large", _CLOSE, most=most)
             await answer(scope, receive, send)
             return
         await self._app(scope, _counting(receive, most), send)
-
-
-def _too_large(most: int) -> str:
-    return f"a body of at most {most} bytes is taken"
 
 
 def _counting(receive: Receive, most: int) -> Receive:
@@ -63,7 +59,7 @@ def _counting(receive: Receive, most: int) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > most:
-            raise HTTPException(413, _too_large(most), headers=_CLOSE)
+            raise Refusal(413, "too-large", _CLOSE, most=most)
         return message
 
     return counted
@@ -102,11 +98,8 @@ class Tries:
 
 
 def count_try(request: Request, caller: Caller) -> None:
-    """Raise HTTPException 429 where a caller tries too much."""
+    """Raise Refusal 429 where a caller tries too much."""
     tries: Tries = request.app.state.tries
     if wait_s := tries.take(caller.name):
-        raise HTTPException(
-            429,
-            f"{caller.name} tries too often; try again in {wait_s:.0f} s",
-            headers={"Retry-After": str(int(wait_s) + 1)},
-        )
+        headers = {"Retry-After": str(int(wait_s) + 1)}
+        raise Refusal(429, "too-often", headers, name=caller.name, seconds=f"{wait_s:.0f}")

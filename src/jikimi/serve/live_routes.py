@@ -1,23 +1,31 @@
 """What a page needs of now: one picture, or everything over one connection."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Depends, FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from jikimi.errors import JikimiError, StoreError
 from jikimi.serve.access import UNKNOWN, Caller, Viewer
 from jikimi.serve.answers import CameraAnswer
+from jikimi.serve.backend import Backend
+from jikimi.serve.callers import memory_of
 from jikimi.serve.cameras import seen_camera
+from jikimi.serve.evidence import Views
 from jikimi.serve.live import Live
 from jikimi.serve.live_messages import Choice, choice_text, picture_message, problem_text
 from jikimi.serve.live_pictures import LivePicture
 from jikimi.serve.onlooker import Onlooker
+from jikimi.serve.problems import Refusal
+from jikimi.serve.shown import veiled
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["live"])
 sockets = APIRouter()
@@ -28,6 +36,9 @@ _WAIT_S, _LOOK_EVERY_S = 2.0, 0.03
 
 # How often it is asked whether who is connected still may be.
 WHO_EVERY_S = 5.0
+
+# A control room looks for days: an hour of it is one look.
+LOOK_S = 3600.0
 
 # After a store in trouble, a connection asks for its snapshot again.
 _AGAIN_S = 2.0
@@ -44,13 +55,17 @@ _BAD = 'send {"pictures": ["CAMERA", …], "rate_hz": 8}: at most 64 cameras, 0.
     responses={200: {"content": {"image/jpeg": {}}}},
 )
 async def get_picture(
-    request: Request, _caller: Viewer, camera: Annotated[CameraAnswer, Depends(seen_camera)]
+    request: Request, caller: Viewer, camera: Annotated[CameraAnswer, Depends(seen_camera)]
 ) -> Response:
-    """A JPEG, blackened where it must be. `Jikimi-At` says of when it is, `Jikimi-Age` how old, in s."""
+    """A JPEG, blackened where it must be. `Jikimi-At` says of when it is, `Jikimi-Age` how old, in s.
+
+    Looking at it is audited, once an hour.
+    """
     live: Live = request.app.state.live
     picture = await _picture_of_now(live, camera.name)
     if picture is None:
-        raise HTTPException(503, f"camera {camera.name!r}: no picture now", {"Retry-After": "2"})
+        raise Refusal(503, "camera-dark", {"Retry-After": "2"}, name=camera.name)
+    await run_in_threadpool(_note_look, request.app, caller, [camera.name])
     at = datetime.fromtimestamp(picture.at_s, UTC).isoformat(timespec="milliseconds")
     age_s = max(0.0, time.monotonic() - picture.arrived_s)
     headers = {"Jikimi-At": at, "Jikimi-Age": f"{age_s:.3f}"}
@@ -90,7 +105,7 @@ async def follow(socket: WebSocket) -> None:
             _send(socket, onlooker),
             _receive(socket, live, onlooker),
             _tell_how_things_are(live, onlooker),
-            _ask_who(socket, caller),
+            _ask_who(socket, onlooker),
         )
         if code is not None:
             await socket.close(code)
@@ -149,6 +164,34 @@ async def _receive(socket: WebSocket, live: Live, onlooker: Onlooker) -> int | N
             continue
         chosen = onlooker.choose(choice.pictures, choice.rate_hz, live.known)
         onlooker.reply(choice_text(chosen, choice.rate_hz))
+        await _note_looks(socket, onlooker)
+
+
+async def _note_looks(socket: WebSocket, onlooker: Onlooker) -> None:
+    """Note which cameras somebody looks at, of those that there are."""
+    if onlooker.watched:
+        await run_in_threadpool(_note_look, socket.app, onlooker.caller, sorted(onlooker.watched))
+
+
+def _note_look(app: FastAPI, caller: Caller, cameras: Sequence[str]) -> None:
+    """Note a look at live pictures in the audit log, each camera once an hour.
+
+    A store in trouble stops nobody from looking: above all then somebody must.
+    """
+    views: Views = app.state.live_views
+    backend: Backend = app.state.backend
+    new = [camera for camera in cameras if views.is_new(caller.name, camera)]
+    memory = memory_of(backend.store)
+    if not new or not memory.may_note():
+        return
+    try:
+        backend.note(caller, "viewed live", ", ".join(new), cameras=new)
+    except StoreError as error:
+        memory.note_failed()
+        log.warning("a look at live pictures is not noted: %s", veiled(str(error)))
+        return
+    for camera in new:
+        views.add(caller.name, camera, for_s=LOOK_S)
 
 
 async def _tell_how_things_are(live: Live, onlooker: Onlooker) -> int | None:
@@ -164,12 +207,13 @@ async def _tell_how_things_are(live: Live, onlooker: Onlooker) -> int | None:
             await asyncio.sleep(_AGAIN_S)
 
 
-async def _ask_who(socket: WebSocket, caller: Caller) -> int | None:
-    """Who was logged out or is somebody else by now has to connect anew."""
+async def _ask_who(socket: WebSocket, onlooker: Onlooker) -> int | None:
+    """Who was logged out or is somebody else by now has to connect anew. Who goes on looking is noted."""
     while True:
         await asyncio.sleep(WHO_EVERY_S)
+        await _note_looks(socket, onlooker)
         try:
-            if await socket.state.who() != caller:
+            if await socket.state.who() != onlooker.caller:
                 return UNKNOWN
         except StoreError:  # who looks on must go on seeing, above all while the store is in trouble
             continue

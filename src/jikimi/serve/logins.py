@@ -4,7 +4,7 @@ import secrets
 import time
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from jikimi.passwords import check_password
@@ -15,6 +15,7 @@ from jikimi.serve.backend import backend_of
 from jikimi.serve.callers import LASTING, Caller, Session, begin_session, hash_of, memory_of
 from jikimi.serve.desk import desk_of
 from jikimi.serve.guard import Attempt
+from jikimi.serve.problems import Refusal
 from jikimi.store import AuditRecord, Store, UserRecord
 from jikimi.store.setup_code import end_setup, is_setup_code
 
@@ -29,7 +30,7 @@ _SETUP = ""
 def _from_here(request: Request) -> None:
     """Nobody is logged in by another site's page, under whatever name (login CSRF)."""
     if not is_same_origin(request.headers):
-        raise HTTPException(403, "the request comes from another site's page; log in on Jikimi's own")
+        raise Refusal(403, "foreign-page")
 
 
 @router.get("", summary="Whether the first admin is still to be made")
@@ -45,10 +46,10 @@ async def set_up(request: Request, response: Response, first: SetUpRequest) -> M
     backend, desk = backend_of(request), desk_of(request)
     attempt = Attempt(_SETUP, address_of(request))
     if await run_in_threadpool(backend.store.has_users):
-        raise HTTPException(409, "this site has users already; log in, or ask an admin")
+        raise Refusal(409, "has-users")
     desk.take(attempt)
     if not await run_in_threadpool(is_setup_code, backend.store, first.code.get_secret_value()):
-        raise HTTPException(401, "this is not the code that jikimi serve printed when it last started")
+        raise Refusal(401, "wrong-code")
     desk.guard.undo(attempt)
     password = first.password.get_secret_value()
     check_password(password, name=first.name)
@@ -56,7 +57,7 @@ async def set_up(request: Request, response: Response, first: SetUpRequest) -> M
     now, kept = datetime.now(UTC), await desk.hash(password)
     user = UserRecord(first.name, kept, "admin", now, now, language=first.language)
     if not await run_in_threadpool(backend.store.add_user, user, only_first=True):
-        raise HTTPException(409, "this site has users already; log in, or ask an admin")
+        raise Refusal(409, "has-users")
     await run_in_threadpool(end_setup, backend.store)
     await run_in_threadpool(_note, backend.store, user.name, "set up", request)
     return await admit(request, response, user)
@@ -70,7 +71,7 @@ async def log_in(request: Request, response: Response, login: LoginRequest) -> M
     user = await desk_of(request).check(attempt, login.password.get_secret_value())
     if user is None:
         desk_of(request).later(lambda: _note_failed(backend.store, login.name, request))
-        raise HTTPException(401, "name or password is wrong")
+        raise Refusal(401, "wrong-login")
     await run_in_threadpool(_note, backend.store, user.name, "logged in", request)
     return await admit(request, response, user)
 
@@ -79,7 +80,7 @@ async def admit(request: Request, response: Response, user: UserRecord) -> MeAns
     """Begin a session in place of the one the browser had, and mark the browser as known.
 
     Raises:
-        HTTPException: 401, the user has changed meanwhile. StoreError.
+        Refusal: 401, the user has changed meanwhile. StoreError.
     """
     store = backend_of(request).store
     if old := request.cookies.get(COOKIE):
@@ -87,7 +88,7 @@ async def admit(request: Request, response: Response, user: UserRecord) -> MeAns
         memory_of(store).forget()
     begun = await run_in_threadpool(begin_session, store, user)
     if begun is None:
-        raise HTTPException(401, "name or password is wrong")
+        raise Refusal(401, "wrong-login")
     secret, session = begun
     _set(request, response, COOKIE, secret, lasting_s=int(LASTING.total_seconds()))
     key = await run_in_threadpool(_device_key, request)
@@ -117,11 +118,11 @@ def leave(request: Request, response: Response) -> None:
 
 
 def refuse_token_name(request: Request, name: str) -> None:
-    """Raises HTTPException 409 where a token has the name: the audit trail could not tell who it was."""
+    """Raises Refusal 409 where a token has the name: the audit trail could not tell who it was."""
     backend = backend_of(request)
     taken = {one.name for one in backend.settings.tokens} | {one.name for one in backend.store.tokens()}
     if name in taken:
-        raise HTTPException(409, f"there is a token {name!r}; choose another name")
+        raise Refusal(409, "token-named", name=name)
 
 
 def address_of(request: Request) -> str:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from jikimi.passwords import check_password
@@ -13,15 +13,16 @@ from jikimi.serve.callers import memory_of
 from jikimi.serve.desk import desk_of
 from jikimi.serve.guard import Attempt
 from jikimi.serve.logins import address_of, admit, leave, me
+from jikimi.serve.problems import Refusal
 
 router = APIRouter(prefix="/me", tags=["me"])
 
 
 def _own(request: Request) -> Session:
-    """The caller's session. Raises HTTPException 409 for a token, which has no password and no language."""
+    """The caller's session. Raises Refusal 409 for a token, which has no password and no language."""
     session = session_of(request)
     if session is None:
-        raise HTTPException(409, "a token asks, and this is about a user; log in")
+        raise Refusal(409, "no-session")
     return session
 
 
@@ -39,7 +40,7 @@ async def change_password(
     session, desk, backend = _own(request), desk_of(request), backend_of(request)
     attempt = Attempt(caller.name, address_of(request), device=session.key)
     if await desk.check(attempt, change.old.get_secret_value()) is None:
-        raise HTTPException(403, "the old password is wrong")
+        raise Refusal(403, "old-password")
     new = change.new.get_secret_value()
     check_password(new, name=caller.name)
     kept = await desk.hash(new)
@@ -52,7 +53,7 @@ async def change_password(
     await run_in_threadpool(store)
     user = await run_in_threadpool(backend.store.find_user, caller.name)
     if user is None:
-        raise HTTPException(401, "this user was removed just now")
+        raise Refusal(401, "user-gone")
     return await admit(request, response, user)
 
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path as FilePath
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from jikimi.bundle import Card, read_card
 from jikimi.champion import Champion, champion_of, check_rival, hash_of
-from jikimi.errors import BundleError, ConflictError, NotFoundError
+from jikimi.errors import BundleError
 from jikimi.serve.access import SiteAdmin, Viewer
 from jikimi.serve.answers import Moment
 from jikimi.serve.aside import aside_within
@@ -20,6 +20,7 @@ from jikimi.serve.cameras import settings_of
 from jikimi.serve.comparing import comparison
 from jikimi.serve.model_answers import ComparisonAnswer, ModelAnswer, ModelsAnswer
 from jikimi.serve.model_list import carried_model, every_model, one_model
+from jikimi.serve.problems import Refusal
 from jikimi.serve.uploads import Received, Uploads
 from jikimi.serve.wanted import visible
 from jikimi.store import ModelRecord
@@ -63,11 +64,9 @@ async def add_model(request: Request, response: Response, caller: SiteAdmin) -> 
         try:
             await aside_within(lambda: backend.check_bundle(received.path), _CHECK_S)
         except BundleError as error:
-            raise HTTPException(422, _without(received, error)) from None
+            raise Refusal(422, "bundle", detail=_without(received, error)) from None
         except TimeoutError:
-            raise HTTPException(
-                503, "the model is not checked in time; try again", {"Retry-After": "60"}
-            ) from None
+            raise Refusal(503, "model-late", {"Retry-After": "60"}) from None
         new = await run_in_threadpool(_keep, backend, caller, received)
     response.status_code = 201 if new else 200
     return await run_in_threadpool(one_model, backend, received.sha256)
@@ -79,15 +78,15 @@ def _without(received: Received, error: BundleError) -> str:
 
 
 def _keep(backend: Backend, caller: Caller, received: Received) -> bool:
-    """Whether it is a new one. Raises HTTPException, StoreError."""
+    """Whether it is a new one. Raises Refusal, StoreError."""
     place = backend.settings.models_folder / f"{received.sha256}.jikimi"
     try:
         name = read_card(received.path).name
         received.keep(place)  # also where it is known: its file may be damaged
     except BundleError as error:  # a bundle that was checked is none of these
-        raise HTTPException(422, _without(received, error)) from None
+        raise Refusal(422, "bundle", detail=_without(received, error)) from None
     except OSError as error:
-        raise HTTPException(409, f"the model cannot be kept: {error.strerror}") from None
+        raise Refusal(409, "model-unkept", why=error.strerror) from None
     now = datetime.now(UTC)
     model = ModelRecord(received.sha256, name, place.name, received.size_bytes, now, caller.name)
     new = backend.store.add_model(model)
@@ -112,9 +111,7 @@ def delete_model(request: Request, caller: SiteAdmin, sha256: _Sha) -> None:
     try:
         (backend.settings.models_folder / model.file).unlink(missing_ok=True)
     except OSError as error:
-        raise HTTPException(
-            409, f"model {model.name!r} is removed, its file is not: {error.strerror}"
-        ) from None
+        raise Refusal(409, "model-file-stays", name=model.name, why=error.strerror) from None
 
 
 @router.put("/{sha256}/challenge", summary="Run a model beside the one that watches")
@@ -126,7 +123,7 @@ def challenge(request: Request, caller: SiteAdmin, sha256: _Sha) -> ModelsAnswer
     backend = backend_of(request)
     champion = champion_of(backend.settings, backend.store)
     if champion.model is None and hash_of(champion.path) == sha256:
-        raise ConflictError("the champion cannot challenge itself")
+        raise Refusal(409, "model-itself")
     model = _adopted(backend, sha256)
     card = _checked(backend, model)
     check_rival(read_card(champion.path), card)
@@ -154,7 +151,7 @@ def promote(request: Request, caller: SiteAdmin, sha256: _Sha) -> ModelsAnswer:
     backend = backend_of(request)
     champion = _changeable(backend)
     if champion.model is None and hash_of(champion.path) == sha256:
-        raise ConflictError("this model watches already")
+        raise Refusal(409, "model-watches")
     model = _adopted(backend, sha256)
     _checked(backend, model)
     backend.store.promote(sha256, at=datetime.now(UTC))
@@ -168,7 +165,7 @@ def roll_back(request: Request, caller: SiteAdmin) -> ModelsAnswer:
     backend = backend_of(request)
     champion = _changeable(backend)
     if champion.model is None:
-        raise ConflictError("no model was promoted: there is none to roll back to")
+        raise Refusal(409, "no-model-before")
     before = backend.store.champion_before()
     path = carried_model() if before is None else backend.settings.models_folder / before.file
     if path is not None and (card := _read(path)) is not None:  # a damaged one is rolled back in its turn
@@ -179,21 +176,18 @@ def roll_back(request: Request, caller: SiteAdmin) -> ModelsAnswer:
 
 
 def _changeable(backend: Backend) -> Champion:
-    """The champion, where it can be another. Raises ConflictError."""
+    """The champion, where it can be another. Raises Refusal."""
     champion = champion_of(backend.settings, backend.store)
     if champion.origin == "file":
-        raise ConflictError(
-            "[model] bundle in jikimi.toml names the model that watches; delete it there and restart, "
-            "then one can be promoted"
-        )
+        raise Refusal(409, "model-fixed")
     return champion
 
 
 def _known(backend: Backend, sha256: str) -> ModelRecord:
-    """Raises NotFoundError."""
+    """Raises Refusal."""
     model = backend.store.find_model(sha256)
     if model is None:
-        raise NotFoundError(f"model {sha256[:12]!r}: there is none of that hash; see the list of models")
+        raise Refusal(404, "no-model", sha256=sha256[:12])
     return model
 
 
@@ -201,7 +195,7 @@ def _adopted(backend: Backend, sha256: str) -> ModelRecord:
     """A model of the store; the one that Jikimi carries becomes one, since an upgrade may bring another.
 
     Raises:
-        NotFoundError: there is none. HTTPException: it cannot be copied.
+        Refusal: there is none, or it cannot be copied.
     """
     model, carried = backend.store.find_model(sha256), carried_model()
     if model is not None or carried is None or hash_of(carried) != sha256:
@@ -213,7 +207,7 @@ def _adopted(backend: Backend, sha256: str) -> ModelRecord:
         shutil.copyfile(carried, temporary)
         temporary.replace(place)
     except OSError as error:
-        raise HTTPException(409, f"the model cannot be kept: {error.strerror}") from None
+        raise Refusal(409, "model-unkept", why=error.strerror) from None
     name, size = read_card(place).name, place.stat().st_size
     backend.store.add_model(ModelRecord(sha256, name, place.name, size, datetime.now(UTC), "jikimi"))
     return _known(backend, sha256)
@@ -223,12 +217,12 @@ def _checked(backend: Backend, model: ModelRecord) -> Card:
     """The card of a model whose file is whole, and which knows what every camera is to raise.
 
     Raises:
-        ConflictError: its file is damaged or gone. SettingsError: a camera asks for what it does not know.
+        Refusal: its file is damaged or gone. SettingsError: a camera asks for what it does not know.
     """
     path = backend.settings.models_folder / model.file
     card = _read(path)
     if card is None or hash_of(path) != model.sha256:
-        raise ConflictError(f"model {model.name!r}: its file is damaged or gone; add it again")
+        raise Refusal(409, "model-damaged", name=model.name)
     _check_cameras(backend, card)
     return card
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
 from jikimi.hours import stretches
@@ -21,6 +21,7 @@ from jikimi.serve.overview_answers import (
     ReportAnswer,
     TypeChange,
 )
+from jikimi.serve.problems import Refusal
 from jikimi.serve.sheets import SHEET, Language, answer_sheet, overview_rows
 from jikimi.serve.wanted import Names, Shifts, in_shifts, local_of, visible
 from jikimi.store import IncidentFilter
@@ -61,10 +62,10 @@ def asked(
     """The last 28 days where nothing else is said."""
     until = until or datetime.now(UTC)
     if until.year not in _YEARS or (since is not None and since.year not in _YEARS):
-        raise HTTPException(422, f"since, until: years from {_YEARS[0]} to {_YEARS[-1]} are expected")
+        raise Refusal(422, "years", first=_YEARS[0], last=_YEARS[-1])
     since = since or until - _USUAL
     if not timedelta(0) < until - since <= _LONGEST:
-        raise HTTPException(422, f"since, until: more than nothing and {_LONGEST.days} days at most")
+        raise Refusal(422, "span-days", days=_LONGEST.days)
     within = in_shifts(backend_of(request), shift, since=since, until=until)
     wanted = IncidentFilter(camera=visible(caller, camera), behavior=behavior, within=within)
     return Asked(wanted, since, until)

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import uuid4
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 
+from jikimi.errors import NotFoundError
 from jikimi.serve.access import Caller, Operator, Viewer
 from jikimi.serve.answers import (
     Moment,
@@ -20,6 +21,7 @@ from jikimi.serve.backend import Backend, backend_of
 from jikimi.serve.cameras import seen_camera
 from jikimi.serve.evidence import FILES, Number, answer_file
 from jikimi.serve.incidents import After, Uid, mark, place
+from jikimi.serve.problems import Refusal
 from jikimi.serve.wanted import Names, visible
 from jikimi.store import ReportRecord
 from jikimi.store.records import ReportKind
@@ -35,9 +37,12 @@ OLDEST = timedelta(days=365)
 
 def seen_report(request: Request, caller: Caller, uid: str) -> ReportRecord:
     """One report, if it stands and the caller may see its camera; 404 otherwise."""
-    report = backend_of(request).store.report(uid)
-    if report.withdrawn_at is not None or not caller.may_see(report.camera):
-        raise HTTPException(404, f"report {uid!r}: there is none of that uid; see the list of reports")
+    try:
+        report = backend_of(request).store.report(uid)
+    except NotFoundError:
+        report = None
+    if report is None or report.withdrawn_at is not None or not caller.may_see(report.camera):
+        raise Refusal(404, "no-report", uid=uid)
     return report
 
 
@@ -106,7 +111,7 @@ def delete_report(request: Request, caller: Operator, uid: Uid) -> None:
     """One's own; an admin any. Its film may be deleted by age then. 403: somebody else's."""
     backend, report = backend_of(request), seen_report(request, caller, uid)
     if caller.role != "admin" and report.by != caller.name:
-        raise HTTPException(403, f"report {uid!r} is {report.by}'s; they or an admin take it back")
+        raise Refusal(403, "others-report", uid=uid, by=report.by)
     if backend.store.withdraw_report(uid, at=datetime.now(UTC)):
         backend.note(caller, "took back report", uid)
 
@@ -120,17 +125,17 @@ def get_report_evidence(request: Request, caller: Viewer, uid: Uid, number: Numb
 
 
 def _check(backend: Backend, asked: ReportRequest, now: datetime) -> None:
-    """Raises HTTPException 422 where it cannot be meant."""
+    """Raises Refusal 422 where it cannot be meant."""
     if asked.start_at >= asked.end_at:
-        raise HTTPException(422, "end_at: must be after start_at")
+        raise Refusal(422, "report-span")
     if asked.end_at - asked.start_at > LONGEST:
-        raise HTTPException(422, "end_at: at most 5 minutes after start_at; report the moment itself")
+        raise Refusal(422, "report-long")
     if asked.start_at < now - OLDEST:
-        raise HTTPException(422, "start_at: over a year ago; there is no footage of that")
+        raise Refusal(422, "report-old")
     if asked.end_at > now:
-        raise HTTPException(422, "end_at: lies in the future; report what has happened")
+        raise Refusal(422, "report-future")
     accidents = [behavior.key for behavior in backend.behaviors() if not behavior.is_normal]
     if asked.kind == "missed" and asked.behavior not in accidents:
-        raise HTTPException(422, f"behavior: a missed accident is one of {', '.join(accidents)}")
+        raise Refusal(422, "report-behavior", known=", ".join(accidents))
     if asked.kind == "normal" and asked.behavior:
-        raise HTTPException(422, "behavior: normal work has none; leave it out")
+        raise Refusal(422, "report-normal")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from jikimi.hours import holds
 from jikimi.serve.access import Caller, SiteAdmin, Viewer
@@ -20,6 +20,7 @@ from jikimi.serve.answers import (
 )
 from jikimi.serve.backend import backend_of, is_fresh
 from jikimi.serve.probes import blind
+from jikimi.serve.problems import Refusal
 from jikimi.settings import Shift
 from jikimi.status import SiteStatus
 from jikimi.store import CoverageRecord
@@ -35,7 +36,7 @@ def show_status(request: Request, caller: Viewer) -> StatusAnswer:
     """Every camera that the caller may see, and the site itself for callers who may see all of them."""
     status = backend_of(request).status()
     if status is None:
-        raise HTTPException(503, "the site has not started yet; look again in a moment", {"Retry-After": "2"})
+        raise Refusal(503, "not-started", {"Retry-After": "2"})
     return status_for(status, caller)
 
 

@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel
 
-from jikimi.errors import ConflictError, NotFoundError
 from jikimi.in_force import CHANGEABLE, InForce, Value, json_of, variable, with_value
 from jikimi.serve.access import SiteAdmin, Viewer
 from jikimi.serve.answers import Word
 from jikimi.serve.backend import Backend, backend_of
+from jikimi.serve.problems import Refusal
 from jikimi.serve.setting_answers import SettingAnswer, SettingRequest, SettingsAnswer
 from jikimi.settings import Settings
 from jikimi.store import SettingRecord
@@ -33,7 +33,7 @@ def put_setting(request: Request, caller: SiteAdmin, key: _Key, asked: SettingRe
     backend = backend_of(request)
     now, before = _now(backend, key)
     if before.origin == "environment":
-        raise ConflictError(f"{key}: {variable(key)} of the environment holds; change it there")
+        raise Refusal(409, "setting-fixed", key=key, variable=variable(key))
     value = json_of(with_value(now.settings, key, asked.value, lost=now.lost), key)
     changes = {"from": before.value, "to": value}
     backend.note(caller, "changed setting", key, **changes)
@@ -52,9 +52,9 @@ def delete_setting(request: Request, caller: SiteAdmin, key: _Key) -> SettingAns
 
 
 def _now(backend: Backend, key: str) -> tuple[InForce, Value]:
-    """What holds, looked at anew. Raises NotFoundError."""
+    """What holds, looked at anew. Raises Refusal."""
     if key not in CHANGEABLE:
-        raise NotFoundError(f"setting {key!r}: none of that name may be changed; see the list of settings")
+        raise Refusal(404, "no-setting", key=key)
     now = backend.followed.look()
     return now, now.values[key]
 

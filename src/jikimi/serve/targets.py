@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Request
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import SecretStr, ValidationError
 
 from jikimi.address import HIDDEN
-from jikimi.errors import AlertError, ConflictError, JikimiError, NotFoundError, SettingsError
+from jikimi.errors import AlertError, JikimiError, SettingsError
 from jikimi.in_force import InForce
 from jikimi.serve.access import Operator, SiteAdmin, Viewer
 from jikimi.serve.addresses import check_hosts
@@ -19,6 +19,7 @@ from jikimi.serve.answers import CameraName, TryAnswer
 from jikimi.serve.aside import aside_within
 from jikimi.serve.backend import Backend, backend_of
 from jikimi.serve.limits import TRY_LIMIT_S, count_try
+from jikimi.serve.problems import Refusal
 from jikimi.serve.setting_answers import NewTargetRequest, TargetAnswer, TargetRequest
 from jikimi.serve.shown import veiled
 from jikimi.settings import Target
@@ -82,7 +83,7 @@ def delete_target(request: Request, caller: SiteAdmin, name: _Name) -> None:
     if _changeable(backend, now, name) is None and name not in now.lost:
         raise _none(name)
     if any(name in row for row in now.settings.alerts.lists):
-        raise ConflictError(f"target {name!r} is in the lists of those to tell; take it out of them first")
+        raise Refusal(409, "target-listed", name=name)
     backend.note(caller, "removed target", name)
     backend.store.remove_target(name)
     backend.followed.look()
@@ -130,13 +131,13 @@ async def _try(backend: Backend, target: Target) -> TryAnswer:
         return TryAnswer(seconds=await aside_within(lambda: backend.try_target(target), TRY_LIMIT_S))
     except JikimiError as error:
         words = str(error).replace(target.url.get_secret_value(), HIDDEN)
-        raise HTTPException(502, veiled(words)) from None
+        raise Refusal(502, "target-fails", detail=veiled(words)) from None
     except TimeoutError:
-        raise HTTPException(503, "the target is not tried in time; try again", {"Retry-After": "5"}) from None
+        raise Refusal(503, "target-late", {"Retry-After": "5"}) from None
 
 
-def _none(name: str) -> NotFoundError:
-    return NotFoundError(f"target {name!r}: there is none of that name; see the list of targets")
+def _none(name: str) -> Refusal:
+    return Refusal(404, "no-target", name=name)
 
 
 def _found(now: InForce, name: str) -> Target | None:
@@ -144,9 +145,9 @@ def _found(now: InForce, name: str) -> Target | None:
 
 
 def _changeable(backend: Backend, now: InForce, name: str) -> Target | None:
-    """The stored target of that name, where there is one that can be opened. Raises ConflictError."""
+    """The stored target of that name, where there is one that can be opened. Raises Refusal."""
     if any(target.name == name for target in backend.followed.base.targets):
-        raise ConflictError(f"target {name!r} is in jikimi.toml; change it there")
+        raise Refusal(409, "target-fixed", name=name)
     return _found(now, name)
 
 

@@ -3,13 +3,14 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Request
+from fastapi import APIRouter, Path, Request
 
 from jikimi.serve.access import SiteAdmin
 from jikimi.serve.answers import NewTokenAnswer, PersonName, TokenAnswer, TokenRequest
 from jikimi.serve.backend import backend_of
 from jikimi.serve.callers import hash_of, memory_of, new_token
 from jikimi.serve.logins import refuse_token_name
+from jikimi.serve.problems import Refusal
 from jikimi.settings import Token
 from jikimi.store import TokenRecord
 
@@ -31,11 +32,11 @@ def make_token(request: Request, caller: SiteAdmin, token: TokenRequest) -> NewT
     backend, secret = backend_of(request), new_token()
     refuse_token_name(request, token.name)
     if backend.store.find_user(token.name) is not None:
-        raise HTTPException(409, f"there is a user {token.name!r}; choose another name")
+        raise Refusal(409, "user-named", name=token.name)
     now = datetime.now(UTC)
     made = TokenRecord(token.name, hash_of(secret), token.role, now, caller.name, cameras=token.cameras)
     if not backend.store.add_token(made):
-        raise HTTPException(409, f"there is a token {token.name!r}; choose another name")
+        raise Refusal(409, "token-named", name=token.name)
     cameras = None if token.cameras is None else list(token.cameras)
     backend.note(caller, "made token", token.name, role=token.role, cameras=cameras)
     return NewTokenAnswer(**_made(made).model_dump(), secret=secret)
@@ -46,7 +47,7 @@ def delete_token(request: Request, caller: SiteAdmin, name: _Name) -> None:
     """It is good for nothing at once. 409: it is in jikimi.toml."""
     backend = backend_of(request)
     if any(token.name == name for token in backend.settings.tokens):
-        raise HTTPException(409, f"token {name!r} is in jikimi.toml; take it back there")
+        raise Refusal(409, "token-fixed", name=name)
     backend.store.remove_token(name)
     memory_of(backend.store).forget()
     backend.note(caller, "removed token", name)

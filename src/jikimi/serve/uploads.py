@@ -13,11 +13,12 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from jikimi.serve.limits import MAX_BUNDLE_BYTES
+from jikimi.serve.problems import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +42,10 @@ class Uploads:
         """A request's body in a file, which is removed afterwards where it still is there.
 
         Raises:
-            HTTPException: another is under way, no room, too slow, nothing came, or too much.
+            Refusal: another is under way, no room, too slow, nothing came, or too much.
         """
         if not self._busy.acquire(blocking=False):
-            raise HTTPException(
-                429, "another model is being added; try again in a minute", {"Retry-After": "60"}
-            )
+            raise Refusal(429, "upload-busy", {"Retry-After": "60"})
         try:
             try:
                 path = await run_in_threadpool(self._begin, request.headers.get("content-length", ""))
@@ -60,15 +59,13 @@ class Uploads:
             self._busy.release()
 
     def _begin(self, announced: str) -> Path:
-        """An empty file. Raises OSError, and HTTPException where there is no room."""
+        """An empty file. Raises OSError, and Refusal where there is no room."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for left in self.folder.glob(f"{_PREFIX}*{_SUFFIX}"):  # by a process that was killed
             left.unlink(missing_ok=True)
         size = int(announced) if announced.isdecimal() else MAX_BUNDLE_BYTES
         if shutil.disk_usage(self.folder).free < size + self.min_free_bytes():
-            raise HTTPException(
-                409, "no room for a model: evidence needs what is left of the disk; make room"
-            )
+            raise Refusal(409, "upload-room")
         handle, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=self.folder)
         os.close(handle)
         return Path(name)
@@ -93,7 +90,7 @@ class Received:
 
 
 async def _receive(request: Request, path: Path) -> Received:
-    """Raises HTTPException."""
+    """Raises Refusal."""
     digest, size = hashlib.sha256(), 0
 
     def write(file: BinaryIO, piece: bytes) -> None:
@@ -108,13 +105,13 @@ async def _receive(request: Request, path: Path) -> Received:
                     await run_in_threadpool(write, file, piece)
                 await run_in_threadpool(_sync, file)
     except TimeoutError:
-        raise HTTPException(408, f"the model did not come within {UPLOAD_S:.0f} s") from None
+        raise Refusal(408, "upload-slow", seconds=f"{UPLOAD_S:.0f}") from None
     except ClientDisconnect:
-        raise HTTPException(400, "the connection ended before the model had come") from None
+        raise Refusal(400, "upload-ended") from None
     except OSError as error:
         raise _unkept(error) from None
     if not size:
-        raise HTTPException(422, "a bundle is expected as the body: a .jikimi file")
+        raise Refusal(422, "upload-empty")
     return Received(path, digest.hexdigest(), size)
 
 
@@ -135,6 +132,6 @@ async def _pieces(request: Request) -> AsyncIterator[bytes]:
         yield bytes(waiting)
 
 
-def _unkept(error: OSError) -> HTTPException:
+def _unkept(error: OSError) -> Refusal:
     log.warning("a model that was sent cannot be kept: %s", error)
-    return HTTPException(409, f"the model cannot be kept: {error.strerror}")
+    return Refusal(409, "model-unkept", why=error.strerror)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from jikimi.errors import NotFoundError
@@ -14,6 +14,7 @@ from jikimi.serve.backend import Backend, backend_of
 from jikimi.serve.callers import Caller, memory_of
 from jikimi.serve.desk import desk_of
 from jikimi.serve.logins import admit, refuse_token_name
+from jikimi.serve.problems import Refusal
 from jikimi.store import UserRecord
 
 router = APIRouter(prefix="/users", tags=["users"])
@@ -36,7 +37,7 @@ async def put_user(
     if await run_in_threadpool(backend.store.find_user, name) is None:
         await _add(request, caller, name, user)
     elif user.password is not None:
-        raise HTTPException(409, f"user {name!r}: there is one; PUT …/password gives another password")
+        raise Refusal(409, "user-exists", name=name)
     elif await run_in_threadpool(_change, backend, caller, name, user):
         await _readmit(request, response, name)
     return UserAnswer.model_validate(await run_in_threadpool(_known, backend, name))
@@ -91,7 +92,7 @@ def _known(backend: Backend, name: str) -> UserRecord:
 async def _add(request: Request, caller: Caller, name: str, user: UserRequest) -> None:
     backend = backend_of(request)
     if user.password is None:
-        raise HTTPException(422, f"user {name!r}: a new user needs a password")
+        raise Refusal(422, "user-password", name=name)
     check_password(user.password.get_secret_value(), name=name)
     await run_in_threadpool(refuse_token_name, request, name)
     kept, now = await desk_of(request).hash(user.password.get_secret_value()), datetime.now(UTC)
@@ -99,7 +100,7 @@ async def _add(request: Request, caller: Caller, name: str, user: UserRequest) -
         name, kept, user.role, now, now, cameras=user.cameras, language=user.language, disabled=user.disabled
     )
     if not await run_in_threadpool(backend.store.add_user, made):
-        raise HTTPException(409, f"user {name!r}: somebody else added one just now; look again")
+        raise Refusal(409, "user-raced", name=name)
     await run_in_threadpool(_note, backend, caller, "added user", name, user)
 
 

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from fastapi import HTTPException, Query, Request
+from fastapi import Query, Request
 
 from jikimi.hours import Local, Weekly, stretches
 from jikimi.serve.access import Caller, Viewer
 from jikimi.serve.answers import Moment, Word
 from jikimi.serve.backend import Backend, backend_of
+from jikimi.serve.problems import Refusal
 from jikimi.settings import Settings
 from jikimi.store import IncidentFilter
 from jikimi.store.records import Answer
@@ -68,12 +69,12 @@ def visible(caller: Caller, wanted: list[str] | None) -> list[str] | None:
 def in_shifts(
     backend: Backend, names: Sequence[str] | None, *, since: datetime | None, until: datetime | None
 ) -> Weekly | None:
-    """The hours of these shifts; None: at any hour. Raises HTTPException 422 for a name there is none of."""
+    """The hours of these shifts; None: at any hour. Raises Refusal 422 for a name there is none of."""
     if not names:
         return None
     shifts = {shift.name: shift for shift in backend.settings.shifts}
     if unknown := [name for name in names if name not in shifts]:
-        raise HTTPException(422, f"shift: there is none named {unknown[0]!r} in jikimi.toml")
+        raise Refusal(422, "no-shift", name=unknown[0])
     last = datetime.now(UTC) + _AHEAD
     start = min(max(since or _FIRST, _FIRST), last)
     clock = stretches(local_of(backend.settings), since=start, until=max(start, min(until or last, last)))

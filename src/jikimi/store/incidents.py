@@ -55,14 +55,19 @@ class Incidents(Sessions):
             _log(session, TransitionRecord(uid, "acknowledged", at, by=by))
             return True
 
-    def escalate(self, uid: str, *, at: datetime, notices: Sequence[Notice]) -> bool:
-        """Tell the next list; False, and nothing is told: it was acknowledged meanwhile."""
+    def escalate(
+        self, uid: str, *, level: int, at: datetime, notices: Sequence[Notice], by: str = ""
+    ) -> bool:
+        """Tell list `level`; False, and nothing is told: it was told, or somebody acknowledged meanwhile.
+
+        `by` is somebody who passes it on, which they may do with one that is acknowledged.
+        """
         with self._writing() as session:
             row = _locked(session, uid)
-            if row.acknowledged_at is not None:
+            if row.escalations != level - 1 or (row.acknowledged_at is not None and not by):
                 return False
-            row.escalations, row.escalated_at = row.escalations + 1, at
-            _log(session, TransitionRecord(uid, "escalated", at))
+            row.escalations, row.escalated_at = level, at
+            _log(session, TransitionRecord(uid, "escalated", at, by=by))
             add_notices(session, notices, at=at)
             return True
 

@@ -47,6 +47,13 @@ class Ledger(Sessions):
         with self._reading() as session:
             return [read(AuditRecord, row) for row in session.scalars(query)]
 
+    def audit_of(self, about: str, what: str, *, limit: int = 1000) -> list[AuditRecord]:
+        """Return who did one thing with one subject, newest first."""
+        query = select(AuditRow).where(AuditRow.about == about, AuditRow.what == what)
+        with self._reading() as session:
+            rows = session.scalars(query.order_by(AuditRow.id.desc()).limit(limit))
+            return [read(AuditRecord, row) for row in rows]
+
     def meta(self, key: str) -> str | None:
         """Return what is remembered under `key`."""
         with self._reading() as session:

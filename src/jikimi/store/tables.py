@@ -254,7 +254,7 @@ class AuditRow(Base):
     at: Mapped[datetime]
     who: Mapped[str]
     what: Mapped[str]
-    about: Mapped[str]
+    about: Mapped[str] = mapped_column(index=True)
     details: Mapped[dict[str, Any]]
 
 

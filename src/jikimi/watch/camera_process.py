@@ -123,8 +123,7 @@ class CameraProcess:
         rule = camera_rule(card, settings)
         self.curves = Curves(
             card.keys,
-            rule.theta_on,
-            rule.smooth,
+            rule,
             config.pre_roll_s,
             config.post_roll_s,
             longest_s=keep.evidence_s,
@@ -135,7 +134,7 @@ class CameraProcess:
         monitor = HealthMonitor(settings.name, config.health)
         self.wellness = Wellness(settings.name, monitor)
         self.showing = Showing(config.showing)
-        self.status = CameraStatus(name=settings.name)
+        self.status = CameraStatus(name=settings.name, theta_on=dict(rule.theta_on))
         self._recent = Recent(card.window)
         self._shelved_until = config.shelved_until
 

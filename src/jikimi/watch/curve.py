@@ -6,10 +6,11 @@ incident's curve begins where its video does.
 
 import json
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from jikimi.incident import Rule
 from jikimi.watch.analysis import Change
 
 # A file is for looking at: a page draws a few hundred points.
@@ -22,7 +23,8 @@ _Point = tuple[float, Sequence[float]]
 class Curve:
     """Scores of one view around an incident: `t_s` seconds from its opening, `scores` (C,) for each moment.
 
-    `threshold` is what the camera asks of the incident's behaviour, on the mean of the last `smooth` scores.
+    `threshold` is what the camera asks of the incident's behaviour, on the mean of the last `smooth` scores
+    since a gap of `max_gap_s`; below `threshold_off` it ends.
     A moment that nothing was decided about is not there.
     """
 
@@ -32,7 +34,9 @@ class Curve:
     at: datetime
     behaviors: tuple[str, ...]
     threshold: float
+    threshold_off: float
     smooth: int
+    max_gap_s: float
     t_s: tuple[float, ...]
     scores: tuple[Sequence[float], ...]
 
@@ -44,7 +48,9 @@ class Curve:
                 "behaviors": self.behaviors,
                 "behavior": self.behavior,
                 "threshold": self.threshold,
+                "threshold_off": round(self.threshold_off, _DIGITS),
                 "smooth": self.smooth,
+                "max_gap_s": self.max_gap_s,
                 "zone": self.zone,
                 "t_s": [round(t_s, _DIGITS) for t_s in self.t_s],
                 "scores": [[round(score, _DIGITS) for score in row] for row in by_behavior],
@@ -71,8 +77,7 @@ class Curves:
     """
 
     behaviors: tuple[str, ...]
-    theta_on: Mapping[str, float]
-    smooth: int
+    rule: Rule
     pre_roll_s: float
     post_roll_s: float
     longest_s: float
@@ -112,7 +117,8 @@ class Curves:
         return self.over(float("inf"))
 
     def _curve(self, one: _Open) -> Curve:
-        incident, zero_s = one.change.incident, one.change.arrived_s
+        incident, zero_s, rule = one.change.incident, one.change.arrived_s, self.rule
+        threshold = rule.theta_on[incident.behavior]
         points = [point for point in one.points if point[0] <= one.until_s]
         return Curve(
             one.change.uid,
@@ -120,8 +126,10 @@ class Curves:
             one.change.zone,
             one.at,
             self.behaviors,
-            self.theta_on[incident.behavior],
-            self.smooth,
+            threshold,
+            threshold * rule.theta_off_ratio,
+            rule.smooth,
+            rule.max_gap_s,
             tuple(t_s - zero_s for t_s, _ in points),
             tuple(scores for _, scores in points),
         )

@@ -36,6 +36,9 @@ _LONGEST_S = 600.0
 # A film with a longer gap would hold a picture still that was not: another one begins.
 _GAP_S = 2.0
 
+# Films that are so close are one span: the last packet is written a moment after it came.
+_SAME_S = 5.0
+
 # How often the writer looks whether there is still room.
 _LOOK_S = 1.0
 
@@ -79,6 +82,27 @@ def pieces(folder: Path, *, start: datetime, end: datetime) -> list[Piece]:
     ends = [at for at, _ in found[1:]] + [datetime.max.replace(tzinfo=UTC)]
     wanted = [n for n, (at, _) in enumerate(found) if at < end and ends[n] > start]
     return [Piece(found[n][1], found[n][0].timestamp()) for n in wanted]
+
+
+def spans(folder: Path) -> list[tuple[datetime, datetime]]:
+    """What is held of a camera, oldest first: from when to when, films without a gap between them together.
+
+    A film that goes while it is looked at is left out.
+    """
+    found = films(folder)
+    following = [*(at for at, _ in found[1:]), datetime.max.replace(tzinfo=UTC)]
+    held: list[tuple[datetime, datetime]] = []
+    for (begun, path), after in zip(found, following, strict=False):
+        try:
+            written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        except FileNotFoundError:
+            continue
+        end = max(begun, min(written, after))
+        if held and (begun - held[-1][1]).total_seconds() <= _SAME_S:
+            held[-1] = held[-1][0], end
+        else:
+            held.append((begun, end))
+    return held
 
 
 def stamp(at: datetime) -> str:

@@ -2,17 +2,22 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from jikimi.address import Address
-from jikimi.errors import SettingsError, VideoError
+from jikimi.errors import CameraCause, CameraError, SettingsError
+from jikimi.frame import Image
 from jikimi.settings import CameraSettings
-from jikimi.video import Decoder, Packet
+from jikimi.video import Decoder, Packet, Scaler
 from jikimi.watch.camera import CameraReader, Tick, View
 from jikimi.watch.recorder import Keep
+from jikimi.watch.regions import Regions
 from jikimi.watch.sources import SCHEMES, Camera, is_live
+
+# Large enough to see whether it is the right camera.
+_PICTURE_PX = 270
 
 # A stream is looked at for this long at least, so that its rate is counted and not believed …
 _LOOK_S = 1.0
@@ -23,15 +28,26 @@ _KEYFRAMES = 2
 # What is left of the time is for whoever waits: a reader in native code ends a moment after it is told to.
 _MARGIN_S = 0.5
 
-_CURES = {
-    "401": "check user and password",
-    "403": "this user may not see the stream; check its rights",
-    "404": "the camera knows no such path; check the address",
+# What FFmpeg says of a stream that it cannot open → what that means.
+_CAUSES: Mapping[str, CameraCause] = {
+    "401": "login",
+    "403": "rights",
+    "404": "path",
+    "refused": "refused",
+    "unreachable": "unreachable",
+    "No route": "unreachable",
+    "Name or service": "unknown-host",
+    "Input/output": "unreachable",
+}
+
+_CURES: Mapping[CameraCause, str] = {
+    "login": "check user and password",
+    "rights": "this user may not see the stream; check its rights",
+    "path": "the camera knows no such path; check the address",
     "refused": "nothing listens there; check host and port",
-    "unreachable": "check the network and the host",
-    "No route": "check the network and the host",
-    "Name or service": "the host's name is not known; check it",
-    "Input/output": "check host, port and network",
+    "unreachable": "check host, port and network",
+    "unknown-host": "the host's name is not known; check it",
+    "silent": "check power, cable and address",
 }
 
 
@@ -39,7 +55,8 @@ _CURES = {
 class StreamFacts:
     """What one stream sends. `fps` and `keyframe_s` (seconds from one to the next) are counted, not believed.
 
-    `keyframe_s` is None where no second keyframe came while it was looked at, `looked_s` seconds.
+    `keyframe_s` is None where no second keyframe came while it was looked at, `looked_s` seconds. The first
+    picture, uint8 RGB (H, W, 3), is small, and blackened where the camera's masks say so.
     """
 
     address: str
@@ -50,6 +67,13 @@ class StreamFacts:
     first_picture_s: float
     keyframe_s: float | None
     looked_s: float
+    picture_HWC: Image | None = field(default=None, repr=False, compare=False)
+
+    def as_json(self) -> dict[str, object]:
+        """The same as plain values, without the picture."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        del values["picture_HWC"]
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +85,9 @@ class CameraFacts:
     sub: StreamFacts | None = None
 
     def as_json(self) -> dict[str, object]:
-        """The same as plain values."""
-        return asdict(self)
+        """The same as plain values, without the pictures."""
+        sub = None if self.sub is None else self.sub.as_json()
+        return {"name": self.name, "main": self.main.as_json(), "sub": sub}
 
 
 def try_camera(settings: CameraSettings, *, within_s: float = 10.0) -> CameraFacts:
@@ -70,7 +95,7 @@ def try_camera(settings: CameraSettings, *, within_s: float = 10.0) -> CameraFac
 
     Raises:
         SettingsError: an address that is never watched.
-        VideoError: a stream that cannot be opened or sends no picture; no log-in is quoted.
+        CameraError: a stream that cannot be opened or sends no picture; no log-in is quoted.
     """
     check_address(settings)
     which = "main stream" if settings.sub is not None else ""
@@ -108,13 +133,15 @@ class _Looking(CameraReader):
 
     began_s: float = field(default=0.0, init=False)
     first_picture_s: float | None = field(default=None, init=False)
+    picture_HWC: Image | None = field(default=None, init=False)
     times_s: list[float] = field(default_factory=list, init=False)
     keyframes_s: list[float] = field(default_factory=list, init=False)
 
     def _read(self, packets: Iterator[Packet], decoder: Decoder) -> Iterator[Tick]:
         for packet in packets:
-            if self.first_picture_s is None and decoder.decode(packet):
+            if self.first_picture_s is None and (decoded := decoder.decode(packet)):
                 self.first_picture_s = time.monotonic() - self.began_s
+                self.picture_HWC = Scaler(_PICTURE_PX)(decoded[0][0])
             self._note(packet)
             if self.stop.is_set() or self._seen_enough():
                 break
@@ -144,6 +171,7 @@ class _Try:
         camera = Camera(settings.name, address, is_live(address), settings.transport)
         limit_s = max(0.1, within_s - _MARGIN_S)
         view = View(1.0, 64, paced=False, keep=Keep(), open_timeout_s=limit_s, read_timeout_s=limit_s)
+        self._regions = Regions(settings.zones, settings.masks)
         self._reader = _Looking(camera, view, None, threading.Event())
         self._thread = threading.Thread(target=self._run, name="try-camera", daemon=True)
 
@@ -157,18 +185,19 @@ class _Try:
             continue
 
     def facts(self, until: float) -> StreamFacts:
-        """Wait until everything is seen, or the time is over. Raises VideoError."""
+        """Wait until everything is seen, or the time is over. Raises CameraError."""
         reader = self._reader
         self._thread.join(max(0.0, until - _MARGIN_S - time.monotonic()))
         reader.stop.set()
         self._thread.join(max(0.0, until - time.monotonic()))
         if reader.first_picture_s is None or reader.info is None:
             problem = reader.problem or f"{reader.camera.address}: no picture in time"
-            raise VideoError(f"{self._where}: {problem}; {_cure(problem)}")
-        return _facts(reader)
+            cause = _cause(problem)
+            raise CameraError(f"{self._where}: {problem}; {_CURES[cause]}", cause=cause)
+        return _facts(reader, self._regions)
 
 
-def _facts(reader: _Looking) -> StreamFacts:
+def _facts(reader: _Looking, regions: Regions) -> StreamFacts:
     assert reader.info is not None and reader.first_picture_s is not None
     times_s, keyframes_s = list(reader.times_s), list(reader.keyframes_s)
     looked_s = times_s[-1] - times_s[0] if times_s else 0.0
@@ -185,8 +214,9 @@ def _facts(reader: _Looking) -> StreamFacts:
         first_picture_s=round(reader.first_picture_s, 2),
         keyframe_s=None if between_s is None else round(between_s, 2),
         looked_s=round(looked_s, 2),
+        picture_HWC=None if reader.picture_HWC is None else regions.shown(reader.picture_HWC),
     )
 
 
-def _cure(problem: str) -> str:
-    return next((cure for word, cure in _CURES.items() if word in problem), "check power, cable and address")
+def _cause(problem: str) -> CameraCause:
+    return next((cause for word, cause in _CAUSES.items() if word in problem), "silent")

@@ -21,6 +21,7 @@ from jikimi.serve.pages.incidents import Filter, incidents_page
 from jikimi.serve.pages.learning import learning_page
 from jikimi.serve.pages.live import live_page
 from jikimi.serve.pages.overview import overview_page, report_page
+from jikimi.serve.pages.report import incident_report_page
 from jikimi.serve.pages.settings import settings_page
 from jikimi.serve.pages.visitor import Visitor, stranger_of, visitor_of
 
@@ -95,6 +96,10 @@ def add_pages(app: FastAPI) -> None:
     @ui.page("/learning")
     async def learning(request: Request) -> Response | None:
         return await show(request, learning_page)
+
+    @ui.page("/reports/{uid}")
+    async def incident_report(request: Request, uid: str) -> Response | None:
+        return await show(request, lambda visitor: incident_report_page(visitor, uid))
 
     @ui.page("/settings", response_timeout=_BUILD_S)
     async def settings(request: Request) -> Response | None:

@@ -11,24 +11,26 @@ import httpx
 from starlette.types import ASGIApp
 
 from jikimi.errors import JikimiError
+from jikimi.serve.pages.words import Words
 
 _BASE = "http://jikimi.internal"
 
 
 class Refused(JikimiError):
-    """The API refused; the words are its own. `status` is HTTP's."""
+    """The API refused; `str` of it says why in the visitor's language, `detail` in the API's own words."""
 
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
+    def __init__(self, status: int, words: str, detail: str = "") -> None:
+        super().__init__(words)
+        self.status, self.detail = status, detail
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One visitor's API. `cookies` are the browser's; every method raises Refused."""
+    """One visitor's API. `cookies` are the browser's; every method raises Refused, worded by `words`."""
 
     app: ASGIApp
     cookies: Mapping[str, str]
+    words: Words
     csrf: str = ""
 
     async def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
@@ -58,12 +60,13 @@ class Api:
         ) as client:
             answer = await client.request(method, f"/api/v1{path}", params=given, json=body, headers=headers)
         if answer.status_code >= 400:
-            raise Refused(answer.status_code, _detail(answer))
+            raise self._refused(answer)
         return answer.json() if answer.content else None
 
-
-def _detail(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {answer.status_code}"
+    def _refused(self, answer: httpx.Response) -> Refused:
+        try:
+            told = answer.json()
+            words = self.words.problem(told["code"], told["values"])
+            return Refused(answer.status_code, words, told["detail"])
+        except (ValueError, KeyError, TypeError):
+            return Refused(answer.status_code, f"HTTP {answer.status_code}")

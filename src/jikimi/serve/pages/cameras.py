@@ -12,6 +12,7 @@ from nicegui import ui
 
 from jikimi.serve.pages import charts
 from jikimi.serve.pages.api import Refused
+from jikimi.serve.pages.evidence import show_facts
 from jikimi.serve.pages.frame import escaped, frame, heading, press, script, table, told
 from jikimi.serve.pages.missed import report_missed
 from jikimi.serve.pages.visitor import Visitor
@@ -39,17 +40,29 @@ async def cameras_page(visitor: Visitor) -> None:
         ]
         coverage = await _coverage(visitor)
         rows = [_row(visitor, one, statuses.get(one["name"]), coverage.get(one["name"])) for one in cameras]
-        with ui.element("div").classes("j-panel j-scroll"):
+        with ui.element("div").classes("j-panel j-scroll").props("tabindex=0"):
             table = ui.table(columns=columns, rows=rows, row_key="camera").props(
                 'flat :grid="window.innerWidth < 600" hide-pagination :rows-per-page-options="[0]"'
             )
             table.add_slot("body-cell-camera", _LINK)
+            table.add_slot("item", _CARD)
 
 
 _LINK = """
 <q-td :props="props">
   <a :href="'/cameras/' + encodeURIComponent(props.row.camera)">{{ props.value }}</a>
 </q-td>
+"""
+
+
+# On a telephone a row is a card.
+_CARD = """
+<div class="j-card">
+  <a :href="'/cameras/' + encodeURIComponent(props.row.camera)">{{ props.row.camera }}</a>
+  <span>{{ props.row.state }} · {{ props.row['coverage-day'] }}</span>
+  <span class="j-soft">{{ props.row.stream }}</span>
+  <span v-if="props.row.faults" class="j-chip warn j-wrap">{{ props.row.faults }}</span>
+</div>
 """
 
 
@@ -159,11 +172,15 @@ async def _health(visitor: Visitor, name: str) -> None:
     words = visitor.words
     hours = await visitor.api.get("/coverage", {"camera": name, "hours": 24 * 7})
     faults = await visitor.api.get("/faults", {"camera": name, "limit": 30})
-    points = [(row["hour"], round(100 * row["seen_s"] / row["due_s"], 1)) for row in hours if row["due_s"]]
-    since = datetime.now(UTC) - timedelta(days=7)
+    points = [
+        (words.local(row["hour"]), round(100 * row["seen_s"] / row["due_s"], 1))
+        for row in hours
+        if row["due_s"]
+    ]
+    since = words.local((datetime.now(UTC) - timedelta(days=7)).isoformat())
     with ui.element("section").classes("j-panel j-stack"):
         heading(words("coverage-week"), level=2)
-        ui.echart(charts.shares(points, since=since.isoformat(), ink=visitor.ink)).classes("j-chart")
+        ui.echart(charts.shares(points, since=since, ink=visitor.ink)).classes("j-chart")
         heading(words("faults"), level=2)
         rows = [
             (
@@ -198,7 +215,8 @@ class _Editor:
             if not self.name:
                 ui.label(words("regions-later")).classes("j-soft")
                 return
-            ui.label(words("draw-how")).classes("j-soft")
+            if not given["fixed"]:
+                ui.label(words("draw-how")).classes("j-soft")
             host = ui.element("div").props("id=regions")
             host._props["data-given"] = json.dumps(given, ensure_ascii=False)
             ui.element("div").props("id=region-list").classes("j-stack")
@@ -223,14 +241,14 @@ class _Editor:
             )
             with ui.element("div").classes("j-row"):
                 ui.toggle({"tcp": "TCP", "udp": "UDP"}).bind_value(values, "transport").props(
-                    f"no-caps {'disable' if self.fixed else ''}"
+                    f"no-caps toggle-text-color=on-accent {'disable' if self.fixed else ''}"
                 )
                 ui.switch(words("enabled")).bind_value(values, "enabled").props(
                     "disable" if self.fixed else ""
                 )
                 ui.element("span").classes("j-space")
                 self._try_button = press(words("test"), self._try, kind="plain")
-            self._found = ui.element("div")
+            self._found = ui.element("div").props("role=status").classes("j-stack")
 
     @property
     def _locked(self) -> str:
@@ -242,20 +260,44 @@ class _Editor:
         name = self.values["name"].strip() or "test"
         self._try_button.props("disabled")
         self._found.clear()
+        with self._found:
+            ui.label(words("trying")).classes("j-soft")
         try:
             found = await self.visitor.api.post(f"/cameras/{quote(name, safe='')}/try", self._body())
         except Refused as error:
+            self._found.clear()
             with self._found:
                 ui.label(str(error)).classes("j-chip warn j-wrap")
             return
         finally:
             self._try_button.props(remove="disabled")
-        with self._found, ui.element("dl").classes("j-facts"):
-            for key, value in found.items():
-                if value is not None and key != "picture":
-                    ui.html(f"<dt>{words.figure(key)}</dt><dd>{value}</dd>", sanitize=True).classes(
-                        "contents"
-                    )
+        self._found.clear()
+        with self._found:
+            self._show_stream("only-stream" if found["sub"] is None else "main-stream", found["main"])
+            if found["sub"] is not None:
+                self._show_stream("sub-stream", found["sub"])
+
+    def _show_stream(self, title: str, stream: Mapping[str, Any]) -> None:
+        """What one stream of a camera that was tried sends."""
+        words = self.words
+        keyframes = words("found-unknown", seconds=f"{stream['looked_s']:.0f}")
+        if stream["keyframe_s"] is not None:
+            keyframes = words("seconds-exact", n=f"{stream['keyframe_s']:.1f}")
+        rows = {
+            "found-address": stream["address"],
+            "found-codec": stream["codec"],
+            "found-size": f"{stream['width_px']} × {stream['height_px']}",
+            "found-rate": "–" if stream["fps"] is None else f"{stream['fps']:.1f}",
+            "found-latency": words("seconds-exact", n=f"{stream['first_picture_s']:.2f}"),
+            "found-keyframes": keyframes,
+        }
+        with ui.element("div").classes("j-tried"):
+            heading(words(title), level=3)
+            if stream["picture"]:
+                ui.element("img").props(
+                    f'src="data:image/jpeg;base64,{stream["picture"]}" alt="{escaped(words(title))}"'
+                ).classes("j-strip")
+            show_facts({words(key): value for key, value in rows.items()})
 
     async def what(self) -> None:
         """Behaviours, how sure the model must be of each, and how often it was."""
@@ -285,11 +327,13 @@ class _Editor:
             slider.move(target_index=1)
 
     def _fired(self, key: str, theta: float) -> str:
-        """How many decisions of the last week were as sure as that."""
-        counts = self._counts.get(key)
+        """A threshold, and how many decisions of the last week were as sure as that."""
+        words, counts = self.words, self._counts.get(key)
+        threshold = words("threshold-of", score=f"{theta:.2f}")
         if counts is None:
-            return ""
-        return self.words("fired", n=sum(counts[math.floor(theta * len(counts) + 1e-9) :]))
+            return threshold
+        fired = words("fired", n=sum(counts[math.floor(theta * len(counts) + 1e-9) :]))
+        return f"{threshold} · {fired}"
 
     def _enabling(self, key: str) -> Any:
         def changed(event: Any) -> None:

@@ -9,6 +9,9 @@ HUES = ("#0072b2", "#e69f00", "#cc79a7", "#d55e00", "#009e73", "#56b4e9", "#b8a6
 # Legible and quiet on light and on dark.
 LINES = {"lineStyle": {"color": "rgba(128, 128, 128, 0.3)"}}
 
+# Where there is no room for all of a legend it is leafed through.
+_LEGEND = {"type": "scroll", "top": 0, "itemWidth": 12, "itemHeight": 10, "itemGap": 6}
+
 _GRID = {"left": 48, "right": 16, "top": 34, "bottom": 28}
 
 
@@ -23,7 +26,7 @@ def stacked(
     return {
         "animation": False,
         "grid": _GRID,
-        "legend": {"top": 0, "textStyle": {"color": ink}, "show": len(rows) > 1},
+        "legend": {**_LEGEND, "textStyle": {"color": ink, "fontSize": 11}, "show": len(rows) > 1},
         "tooltip": {"trigger": "axis"},
         "xAxis": {"type": "category", "data": list(places), "axisLabel": {"color": ink, "rotate": rotate}},
         "yAxis": {"type": "value", "minInterval": 1, "axisLabel": {"color": ink}, "splitLine": LINES},
@@ -41,14 +44,15 @@ def lying(places: Sequence[str], rows: Mapping[str, Sequence[float]], *, ink: st
 
 
 def scatter(
-    rows: Mapping[str, Sequence[tuple[str, str]]], places: Sequence[str], *, ink: str
+    rows: Mapping[str, Sequence[tuple[str, str, str]]], places: Sequence[str], *, ink: str
 ) -> dict[str, Any]:
-    """A point for each (moment, place), coloured by the row it is of."""
+    """A point for each (moment, place, what it stands for), coloured by the row it is of."""
     series = [
         {
             "name": name,
             "type": "scatter",
             "symbolSize": 12,
+            "encode": {"x": 0, "y": 1, "tooltip": [0, 1]},
             "data": list(map(list, points)),
             "color": HUES[i % len(HUES)],
         }
@@ -58,9 +62,9 @@ def scatter(
     return {
         "animation": False,
         "grid": {**_GRID, "left": 116},
-        "legend": {"top": 0, "textStyle": {"color": ink}},
+        "legend": {**_LEGEND, "textStyle": {"color": ink, "fontSize": 11}},
         "tooltip": {"trigger": "item"},
-        "xAxis": {"type": "time", "axisLabel": {"color": ink}},
+        "xAxis": {"type": "time", "axisLabel": {"color": ink, "hideOverlap": True}},
         "yAxis": {"type": "category", "data": list(places), "axisLabel": names},
         "series": series,
     }
@@ -72,7 +76,12 @@ def shares(points: Sequence[tuple[str, float]], *, since: str, ink: str) -> dict
         "animation": False,
         "grid": {**_GRID, "top": 10},
         "tooltip": {"trigger": "axis"},
-        "xAxis": {"type": "time", "min": since, "max": "dataMax", "axisLabel": {"color": ink}},
+        "xAxis": {
+            "type": "time",
+            "min": since,
+            "max": "dataMax",
+            "axisLabel": {"color": ink, "hideOverlap": True},
+        },
         "yAxis": {"type": "value", "min": 0, "max": 100, "axisLabel": {"color": ink}, "splitLine": LINES},
         "series": [{"type": "bar", "data": list(map(list, points)), "color": HUES[4], "barMaxWidth": 12}],
     }

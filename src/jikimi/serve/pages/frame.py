@@ -2,8 +2,10 @@
 
 import html
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +19,10 @@ FOLDER = Path(__file__).parent / "static"
 
 # Pages in the order of the navigation.
 PAGES = ("live", "incidents", "overview", "cameras", "learning", "settings")
+
+
+# A moment or a number: it is not broken into lines.
+_NUMBER = re.compile(r"[\d–+-][\d–:., %+-]*$")
 
 
 @contextmanager
@@ -105,23 +111,36 @@ def press(words: str, do: Callable[[], object], *, kind: Literal["", "plain", "a
     return made.on("click", do)
 
 
-def table(rows: Sequence[Sequence[str]], *, head: Sequence[str] = (), nothing: str = "") -> None:
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A cell of a table that leads somewhere."""
+
+    words: str
+    path: str
+
+
+def table(rows: Sequence[Sequence[str | Link]], *, head: Sequence[str] = (), nothing: str = "") -> None:
     """A plain table of text; `nothing` where there are no rows."""
     if not rows:
         ui.label(nothing).classes("j-soft")
         return
     top = "".join(f"<th>{escaped(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
     inner = f"<thead><tr>{top}</tr></thead>" if head else ""
-    ui.html(
-        f'<div class="j-scroll"><table class="j-table">{inner}<tbody>{body}</tbody></table></div>',
-        sanitize=False,
-    )
+    whole = f'<table class="j-table">{inner}<tbody>{body}</tbody></table>'
+    ui.html(f'<div class="j-scroll" tabindex="0">{whole}</div>', sanitize=False)
+
+
+def _cell(cell: str | Link) -> str:
+    if isinstance(cell, Link):
+        return f'<td><a href="{escaped(cell.path)}">{escaped(cell.words)}</a></td>'
+    kind = ' class="number"' if _NUMBER.match(cell) else ""
+    return f"<td{kind}>{escaped(cell)}</td>"
 
 
 def told(error: Refused) -> None:
     """Show why something was refused."""
-    ui.notify(str(error), type="warning", multi_line=True, close_button=True, timeout=0)
+    ui.notify(str(error), type="warning", multi_line=True, close_button="✕", timeout=0)
 
 
 def escaped(text: str) -> str:

@@ -8,13 +8,10 @@ from urllib.parse import quote
 from nicegui import ui
 
 from jikimi.serve.pages.api import Refused
-from jikimi.serve.pages.frame import escaped, frame, heading, press, script, table, told
+from jikimi.serve.pages.evidence import show_facts, show_files
+from jikimi.serve.pages.frame import frame, heading, press, script, table, told
 from jikimi.serve.pages.incidents import ANSWERS
 from jikimi.serve.pages.visitor import Visitor
-
-# The film first: it is what everybody looks for.
-_ORDER = ("video", "scores", "strip", "still")
-_TITLES = {"scores": "score-curve", "strip": "deciding-frames", "still": "still"}
 
 
 async def incident_page(visitor: Visitor, uid: str) -> None:
@@ -26,13 +23,16 @@ async def incident_page(visitor: Visitor, uid: str) -> None:
         _title(visitor, incident, title)
         with ui.element("div").classes("j-two"):
             with ui.element("div").classes("j-stack"):
-                _films(visitor, uid, detail["evidence"])
+                show_files(visitor, detail["evidence"])
+                if any(one["kind"] == "video" and one["url"] for one in detail["evidence"]):
+                    _heat(visitor, uid)
             with ui.element("div").classes("j-stack"):
                 _facts(visitor, incident)
                 if visitor.may_answer:
-                    _answering(visitor, incident)
+                    _Attending(visitor, incident, detail["next_targets"]).build()
                 _changes(visitor, detail["transitions"])
                 _deliveries(visitor, detail["deliveries"])
+                _viewers(visitor, detail["views"])
     script("incident.js")
 
 
@@ -48,59 +48,15 @@ def _title(visitor: Visitor, incident: Mapping[str, Any], title: str) -> None:
             ui.label(words("locked")).classes("j-chip good")
 
 
-def _films(visitor: Visitor, uid: str, evidence: list[dict[str, Any]]) -> None:
-    """What was kept; what is gone or incomplete says so."""
-    words = visitor.words
-    if not evidence:
-        ui.label(words("no-evidence")).classes("j-panel j-soft")
-    for one in sorted(evidence, key=lambda one: _ORDER.index(one["kind"])):
-        with ui.element("section").classes("j-panel j-stack"):
-            if one["kind"] != "video":
-                heading(words(_TITLES[one["kind"]]), level=2)
-            if one["url"] is None:
-                ui.label(words("evidence-gone")).classes("j-soft")
-            else:
-                _show(visitor, one)
-            if one["problem"]:
-                ui.label(one["problem"]).classes("j-chip warn j-wrap")
-            if one["url"] is not None:
-                with ui.element("div").classes("j-row"):
-                    ui.link(words("download"), one["url"]).props("download")
-                    ui.label(f"SHA-256 {one['sha256']}").classes("j-hash")
-    if any(one["kind"] == "video" and one["url"] for one in evidence):
-        _heat(visitor, uid)
-
-
-def _show(visitor: Visitor, one: Mapping[str, Any]) -> None:
-    """One file of evidence."""
-    words, url = visitor.words, escaped(one["url"])
-    if one["kind"] == "video":
-        ui.element("video").props(
-            f'controls preload=metadata playsinline src="{url}" data-start-s={one["start_s"]}'
-        ).classes("j-film")
-    elif one["kind"] == "scores":
-        ui.element("div").props(f'id=scores data-url="{url}"').classes("j-stack")
-    else:
-        ui.element("img").props(f'src="{url}" alt="{escaped(words(_TITLES[one["kind"]]))}"').classes(
-            "j-strip"
-        )
-
-
 def _heat(visitor: Visitor, uid: str) -> None:
-    """Where the model looked: made when somebody asks for it, since it takes seconds."""
+    """Where the model looked: made when somebody asks for it, since it takes seconds (`incident.js`)."""
     words = visitor.words
     with ui.element("section").classes("j-panel j-stack"):
         heading(words("heat"), level=2)
         ui.label(words("heat-why")).classes("j-soft")
-        place = ui.element("div").classes("j-stack")
-
-        def show() -> None:
-            place.clear()
-            with place:
-                source = f"/api/v1/incidents/{quote(uid, safe='')}/heat"
-                ui.element("img").props(f'src="{source}" alt="{escaped(words("heat"))}"').classes("j-strip")
-
-        press(words("heat-show"), show, kind="plain")
+        ui.element("div").props(f'id=heat data-url="/api/v1/incidents/{quote(uid, safe="")}/heat"').classes(
+            "j-stack"
+        )
 
 
 def _facts(visitor: Visitor, incident: Mapping[str, Any]) -> None:
@@ -114,38 +70,60 @@ def _facts(visitor: Visitor, incident: Mapping[str, Any]) -> None:
         "peak": f"{incident['peak']:.2f}",
         "model": incident["model"],
     }
-    with ui.element("dl").classes("j-panel j-facts"):
-        for key, value in rows.items():
-            if value:
-                ui.html(f"<dt>{escaped(words(key))}</dt><dd>{escaped(value)}</dd>", sanitize=False).classes(
-                    "contents"
-                )
+    show_facts({words(key): value for key, value in rows.items()})
 
 
-def _answering(visitor: Visitor, incident: Mapping[str, Any]) -> None:
-    """Acknowledging, locking, and saying what it was."""
-    words, path = visitor.words, f"/incidents/{quote(incident['uid'], safe='')}"
+class _Attending:
+    """Acknowledging, escalating, locking, and saying what it was."""
 
-    async def do(method: Any, where: str, body: Any = None) -> None:
+    def __init__(self, visitor: Visitor, incident: Mapping[str, Any], next_targets: list[str]) -> None:
+        self._visitor, self._words = visitor, visitor.words
+        self._incident, self._next_targets = incident, next_targets
+        self._path = f"/incidents/{quote(incident['uid'], safe='')}"
+
+    def build(self) -> None:
+        """Build the panel."""
+        with ui.element("section").classes("j-panel j-stack"):
+            with ui.element("div").classes("j-row"):
+                self._buttons()
+            heading(self._words("answer"), level=2)
+            self._answering()
+
+    async def _do(self, method: Any, where: str, body: Any = None) -> None:
         try:
-            await method(f"{path}{where}", body)
+            await method(f"{self._path}{where}", body)
         except Refused as error:
             told(error)
             return
         ui.navigate.reload()
 
-    with ui.element("section").classes("j-panel j-stack"):
-        with ui.element("div").classes("j-row"):
-            if not incident["acknowledged_at"]:
-                press(words("acknowledge"), lambda: do(visitor.api.post, "/acknowledge"), kind="alarm")
-            lock = words("unlock" if incident["locked"] else "lock")
-            press(
-                lock, lambda: do(visitor.api.put, "/lock", {"locked": not incident["locked"]}), kind="plain"
-            )
-        heading(words("answer"), level=2)
+    def _buttons(self) -> None:
+        words, api, locked = self._words, self._visitor.api, self._incident["locked"]
+        if not self._incident["acknowledged_at"]:
+            press(words("acknowledge"), lambda: self._do(api.post, "/acknowledge"), kind="alarm")
+        if self._next_targets:
+            press(words("escalate"), self._ask_escalate, kind="plain")
+        elif self._incident["escalations"]:
+            ui.label(words("everybody-told")).classes("j-soft")
+        lock = words("unlock" if locked else "lock")
+        press(lock, lambda: self._do(api.put, "/lock", {"locked": not locked}), kind="plain")
+
+    def _ask_escalate(self) -> None:
+        words = self._words
+        with ui.dialog() as dialog, ui.card().classes("j-dialog"):
+            ui.label(words("escalate-sure", targets=", ".join(self._next_targets)))
+            with ui.element("div").classes("j-row"):
+                ui.element("span").classes("j-space")
+                press(words("cancel"), dialog.close, kind="plain")
+                press(words("escalate"), lambda: self._do(self._visitor.api.post, "/escalate"), kind="alarm")
+        dialog.open()
+
+    def _answering(self) -> None:
+        words, incident = self._words, self._incident
         answer = ui.radio({key: words(key) for key in ANSWERS}, value=incident["answer"]).props("inline")
+        accidents = self._visitor.accidents
         other = ui.select(
-            {b.key: words.behavior(b.key) for b in visitor.accidents if b.key != incident["behavior"]},
+            {b.key: words.behavior(b.key) for b in accidents if b.key != incident["behavior"]},
             label=words("behavior"),
             value=incident["answer_behavior"] or None,
         ).props("outlined dense")
@@ -159,11 +137,8 @@ def _answering(visitor: Visitor, incident: Mapping[str, Any]) -> None:
                 ui.notify(words("choose-answer"), type="warning")
                 return
             behavior = other.value or "" if answer.value == "other-behavior" else ""
-            await do(
-                visitor.api.put,
-                "/answer",
-                {"answer": answer.value, "behavior": behavior, "note": note.value or ""},
-            )
+            body = {"answer": answer.value, "behavior": behavior, "note": note.value or ""}
+            await self._do(self._visitor.api.put, "/answer", body)
 
         press(words("save"), save)
 
@@ -201,3 +176,14 @@ def _deliveries(visitor: Visitor, deliveries: list[dict[str, Any]]) -> None:
             ],
             nothing=words("nobody-told"),
         )
+
+
+def _viewers(visitor: Visitor, views: list[dict[str, Any]]) -> None:
+    words = visitor.words
+    with ui.element("section").classes("j-panel"):
+        heading(words("viewers"), level=2)
+        rows = []
+        for one in views:
+            first, last = (words.moment(datetime.fromisoformat(one[key])) for key in ("first_at", "last_at"))
+            rows.append((one["who"], first if first == last else f"{first} – {last}"))
+        table(rows, nothing=words("nobody-looked"))

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from nicegui import ui
+from nicegui.events import EChartPointClickEventArguments
 
 from jikimi.serve.pages import charts
 from jikimi.serve.pages.frame import frame, heading, press
@@ -132,12 +133,16 @@ class _Listing:
 
     async def build(self) -> None:
         words = self.visitor.words
-        self._chart = ui.echart({}).classes("j-timeline").props(f'aria-label="{words("incidents")}"')
+        self._chart = (
+            ui.echart({}, on_point_click=_look)
+            .classes("j-timeline")
+            .props(f'role=img aria-label="{words("timeline")}"')
+        )
         columns = [
             {"name": name, "label": words(name), "field": name, "align": "left"}
             for name in ("time", "behavior", "camera", "peak", "duration", "answer")
         ]
-        with ui.element("div").classes("j-panel j-scroll"):
+        with ui.element("div").classes("j-panel j-scroll").props("tabindex=0"):
             self._table = (
                 ui.table(columns=columns, rows=[], row_key="uid")
                 .props(
@@ -147,6 +152,7 @@ class _Listing:
                 .classes("j-list")
             )
             self._table.add_slot("body-cell-behavior", _LINK)
+            self._table.add_slot("item", _CARD)
             self._table.on(
                 "rowClick", lambda event: ui.navigate.to(f"/incidents/{quote(event.args[1]['uid'])}")
             )
@@ -188,8 +194,26 @@ class _Listing:
         }
 
 
+def _look(event: EChartPointClickEventArguments) -> None:
+    """Open the incident whose point was pressed."""
+    point: Any = event.data  # a row of `timeline`, which NiceGUI takes for a number
+    ui.navigate.to(f"/incidents/{quote(point[2])}")
+
+
 _LINK = """
 <q-td :props="props"><a :href="'/incidents/' + encodeURIComponent(props.row.uid)">{{ props.value }}</a></q-td>
+"""
+
+
+# On a telephone a row is a card.
+_CARD = """
+<div class="j-card">
+  <a :href="'/incidents/' + encodeURIComponent(props.row.uid)">
+    {{ props.row.behavior }} · {{ props.row.camera }}
+  </a>
+  <span>{{ props.row.time }} · {{ props.row.peak }} · {{ props.row.duration }}</span>
+  <span class="j-soft">{{ props.row.answer }}</span>
+</div>
 """
 
 
@@ -198,7 +222,9 @@ def timeline(visitor: Visitor, rows: list[dict[str, Any]]) -> dict[str, Any]:
     words = visitor.words
     rows_of = {
         words.behavior(behavior.key): [
-            (one["opened_at"], one["camera"]) for one in rows if one["behavior"] == behavior.key
+            (words.local(one["opened_at"]), one["camera"], one["uid"])
+            for one in rows
+            if one["behavior"] == behavior.key
         ]
         for behavior in visitor.accidents
     }

@@ -7,7 +7,8 @@ from typing import Any
 from nicegui import ui
 
 from jikimi.serve.pages.api import Refused
-from jikimi.serve.pages.frame import frame, heading, press, script, table, told
+from jikimi.serve.pages.frame import Link, frame, heading, press, script, table, told
+from jikimi.serve.pages.report import report_path, report_title
 from jikimi.serve.pages.visitor import Visitor
 
 
@@ -165,10 +166,12 @@ def _reports(visitor: Visitor, reports: list[dict[str, Any]]) -> None:
     words = visitor.words
     with ui.element("section").classes("j-panel j-stack"):
         heading(words("reports"), level=2)
-        rows = []
+        rows: list[tuple[str | Link, ...]] = []
         for one in reports:
-            what = words("kind-normal") if one["kind"] == "normal" else words.behavior(one["behavior"])
             begun = words.moment(datetime.fromisoformat(one["start_at"]))
-            state = one["problem"] or (words("cutting") if one["cut_at"] is None else words("kept"))
-            rows.append((begun, what, one["camera"], one["by"], state))
+            what = Link(report_title(visitor, one), report_path(one["uid"]))
+            state = words(
+                "cutting" if one["cut_at"] is None else "film-lacking" if one["problem"] else "kept"
+            )
+            rows.append((begun, what, one["by"], state))
         table(rows, nothing=words("no-reports"))

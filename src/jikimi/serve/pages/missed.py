@@ -1,15 +1,21 @@
 """Reporting an accident that was missed, or that a time was normal: a camera, a span, a behaviour."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from nicegui import ui
 
 from jikimi.serve.pages.api import Refused
 from jikimi.serve.pages.frame import heading, press, told
+from jikimi.serve.pages.report import report_path
 from jikimi.serve.pages.visitor import Visitor
 
 _SPAN = timedelta(seconds=20)
+
+# A camera that was often away has many spans; the newest are told.
+_MOST_SPANS = 3
 
 
 async def report_missed(visitor: Visitor, camera: str | None = None) -> None:
@@ -22,6 +28,7 @@ async def report_missed(visitor: Visitor, camera: str | None = None) -> None:
         ui.label(words("report-why")).classes("j-soft")
         where = ui.select(cameras, label=words("camera"), value=camera).props("outlined dense")
         kinds = {b.key: words.behavior(b.key) for b in visitor.accidents} | {"": words("kind-normal")}
+        held = ui.label().classes("j-soft").props("role=status")
         what = ui.select(kinds, label=words("behavior"), value=next(iter(kinds))).props("outlined dense")
         spans = [
             ui.input(words(key), value=at.strftime("%Y-%m-%dT%H:%M:%S")).props(
@@ -43,21 +50,57 @@ async def report_missed(visitor: Visitor, camera: str | None = None) -> None:
                     key: moment(visitor, span.value)
                     for key, span in zip(("start_at", "end_at"), spans, strict=True)
                 }
-                await visitor.api.post("/reports", body)
+                report = await visitor.api.post("/reports", body)
             except ValueError:
                 ui.notify(words("no-moment"), type="warning")
                 return
             except Refused as error:
                 told(error)
                 return
-            dialog.close()
-            ui.notify(words("reported"), type="positive")
+            ui.navigate.to(report_path(report["uid"]))
 
+        def asked() -> tuple[str | None, list[str]]:
+            return where.value, [span.value for span in spans]
+
+        async def tell_held() -> None:
+            about = asked()
+            told = await _held(visitor, *about)
+            if about == asked():  # what was answered about another time meanwhile is of no use
+                held.text = told
+
+        for field in (where, *spans):
+            field.on_value_change(tell_held)
         with ui.element("div").classes("j-row"):
             ui.element("span").classes("j-space")
             press(words("cancel"), dialog.close, kind="plain")
             press(words("report-send"), send)
+    await tell_held()
     dialog.open()
+
+
+async def _held(visitor: Visitor, camera: str | None, asked: Sequence[str]) -> str:
+    """How far the camera's footage reaches, and whether what is asked for lies in it, in words."""
+    words = visitor.words
+    if not camera:
+        return ""
+    try:
+        spans = (await visitor.api.get(f"/cameras/{quote(camera, safe='')}/replay"))["spans"]
+    except Refused as error:
+        return str(error)
+    if not spans:
+        return words("replay-none")
+    held = [tuple(datetime.fromisoformat(span[key]) for key in ("start_at", "end_at")) for span in spans]
+    shown = [
+        f"{words.moment(start, seconds=False)} – {words.moment(end, seconds=False)[11:]}"
+        for start, end in held[-_MOST_SPANS:]
+    ]
+    told = words("replay-held", spans=", ".join(shown))
+    try:
+        start, end = (datetime.fromisoformat(moment(visitor, one)) for one in asked)
+    except ValueError:
+        return told
+    inside = any(first <= start and end <= last for first, last in held)
+    return told if inside else f"{told} {words('replay-outside')}"
 
 
 def moment(visitor: Visitor, given: str | None) -> str:

@@ -101,7 +101,7 @@ def _plots(visitor: Visitor, found: Mapping[str, Any]) -> None:
         words(a.replace("_", "-")): [row["answers"][a] for row in found["by_camera"]] for a in answers
     }
     wait = found["response"]["acknowledged"]["histogram"]
-    buckets = [words("over") if b["below_s"] is None else f"≤ {b['below_s']:g} s" for b in wait]
+    buckets = [words("over") if b["below_s"] is None else f"≤ {words.span(b['below_s'])}" for b in wait]
     plots = {
         "over-time": charts.stacked(places, over_time, ink=ink),
         "by-behavior": charts.lying(
@@ -145,7 +145,7 @@ def _tables(visitor: Visitor, found: Mapping[str, Any]) -> None:
             row["target"],
             str(row["told"]),
             str(row["given_up"]),
-            "–" if row["median_s"] is None else f"{row['median_s']:.2f} s",
+            "–" if row["median_s"] is None else words("seconds-exact", n=f"{row['median_s']:.2f}"),
         )
         for row in found["deliveries"]
     ]

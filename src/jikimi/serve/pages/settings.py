@@ -53,7 +53,7 @@ def _password(visitor: Visitor) -> None:
             script = (
                 "const answer = await fetch('/api/v1/me/password', {method: 'PUT', headers: {'Content-Type': "
                 "'application/json', 'X-CSRF-Token': window.jikimi.csrf}, body: JSON.stringify(%s)});"
-                "return answer.ok ? '' : (await answer.json()).detail;"
+                "return answer.ok ? '' : await window.jikimi.problem(answer);"
             )
             body = json.dumps({"old": old.value or "", "new": new.value or ""}).replace("<", "\\u003c")
             problem = await ui.run_javascript(script % body, timeout=20)

@@ -88,11 +88,11 @@ def _zones() -> list[str]:
 
 def shown_at(fields: Mapping[str, Any], error: Refused, words: Words) -> bool:
     """Show what the API says of a field at that field → whether it says it of one."""
-    found = re.match(r"(?:body\.|path\.)?([\w.]+): (.*)", str(error), re.DOTALL)
+    found = re.match(r"(?:body\.|path\.)?([\w.]+): (.*)", error.detail, re.DOTALL)
     field = fields.get(found[1]) if found is not None else None
     if found is None or not isinstance(field, ValidationElement):
         return False
-    field.error = words.problem(found[2])
+    field.error = words.field_problem(found[2])
     return True
 
 
@@ -213,7 +213,7 @@ class Form:
             self.held[key] = await self.visitor.api.put(f"/settings/{key}", {"value": value})
         except Refused as error:
             if not shown_at(self._fields, error, self.words):
-                told(Refused(error.status, self.words.problem(str(error).removeprefix(f"{key}: "))))
+                told(error)
             return False
         return True
 

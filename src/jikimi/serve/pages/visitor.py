@@ -1,6 +1,7 @@
 """Who looks at a page: what they may, the language they read, and their way to the API."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,20 +10,22 @@ from jikimi.alert.wording import FAULTS, accident_type
 from jikimi.behaviors import Behavior
 from jikimi.serve.backend import Backend
 from jikimi.serve.pages.api import Api, Refused
-from jikimi.serve.pages.words import LANGUAGES, WORDS, Language, Words, preferred
+from jikimi.serve.pages.words import LANGUAGES, PLACES, WORDS, Language, Words, preferred
+from jikimi.serve.problems import PROBLEMS
 
-# Legible on light and on dark where the browser chooses: charts are drawn without our styles.
-_INK = {True: "#a6b3c0", False: "#4a5866", None: "#7b8794"}
+# Charts are drawn without our styles: --ink-soft of static/jikimi.css.
+_INK = {True: "#a6b3c0", False: "#4a5866"}
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """One visitor of one page. `dark` None: as their system has it."""
+    """One visitor of one page. `dark` None: as their system has it, which the browser has told before."""
 
     api: Api
     backend: Backend
     words: Words
     dark: bool | None
+    system_dark: bool = False
     name: str = ""
     role: str = ""
     cameras: tuple[str, ...] | None = None
@@ -55,7 +58,7 @@ class Visitor:
     @property
     def ink(self) -> str:
         """The colour of words in charts."""
-        return _INK[self.dark]
+        return _INK[self.system_dark if self.dark is None else self.dark]
 
     @property
     def other_language(self) -> Language:
@@ -77,10 +80,12 @@ class Visitor:
             "may_answer": self.may_answer,
             "language": words.language,
             "zone": self.backend.settings.site.time_zone,
+            "offset_min": words.offset() // timedelta(minutes=1),
             "words": {key: both[place] for key, both in WORDS.items()},
+            "places": PLACES if words.language == "ko" else {},
+            "problems": {code: both[place] for code, both in PROBLEMS.items()},
             "behaviors": {b.key: words.behavior(b.key) for b in self.backend.behaviors()},
             "normal": next((b.key for b in self.backend.behaviors() if b.is_normal), ""),
-            "thresholds": dict(self.backend.theta_on()),
             "faults": dict(FAULTS[words.language]),
         }
 
@@ -94,12 +99,13 @@ async def visitor_of(request: Request, app: FastAPI) -> Visitor | None:
         if error.status == 401:
             return None
         raise
-    language = me["language"] or anyone.words.language
+    words = _words(anyone.backend, me["language"] or anyone.words.language)
     return Visitor(
-        api=Api(app, dict(request.cookies), me["csrf"] or ""),
+        api=Api(app, dict(request.cookies), words, me["csrf"] or ""),
         backend=anyone.backend,
-        words=_words(anyone.backend, language),
+        words=words,
         dark=anyone.dark,
+        system_dark=anyone.system_dark,
         name=me["name"],
         role=me["role"],
         cameras=None if me["cameras"] is None else tuple(me["cameras"]),
@@ -113,7 +119,13 @@ def stranger_of(request: Request, app: FastAPI) -> Visitor:
     language = preferred(request.headers.get("accept-language", ""), fallback=backend.settings.site.language)
     dark = {"1": True, "0": False}.get(request.cookies.get("jikimi-dark", ""))
     words = _words(backend, chosen if chosen in LANGUAGES else language)
-    return Visitor(api=Api(app, dict(request.cookies)), backend=backend, words=words, dark=dark)
+    return Visitor(
+        api=Api(app, dict(request.cookies), words),
+        backend=backend,
+        words=words,
+        dark=dark,
+        system_dark=request.cookies.get("jikimi-system-dark") == "1",
+    )
 
 
 def _words(backend: Backend, language: Any) -> Words:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Literal
 
 from jikimi.alert.wording import fault_name
 from jikimi.behaviors import Behavior
+from jikimi.serve.problems import PROBLEMS
 
 Language = Literal["ko", "en"]
 LANGUAGES: tuple[Language, ...] = ("ko", "en")
@@ -101,8 +102,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "from": ("부터", "From"),
     "to": ("까지", "To"),
     "more": ("더 보기", "More"),
+    "timeline": ("시간표: 점을 누르면 그 사고를 엽니다.", "Timeline: press a point to open its incident."),
     "nothing-found": ("찾은 것이 없습니다.", "Nothing found."),
     "incident-of": ("{behavior} · {camera}", "{behavior} · {camera}"),
+    "bell": ("확인하지 않은 사고 {n}건", "{n} incidents not acknowledged"),
     "possible-accident": ("사고 의심", "Possible accident"),
     "put-away": ("이 화면에서 치우기", "Put away here"),
     "look": ("보기", "Look"),
@@ -118,14 +121,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "delivered": ("전달됨", "Delivered"),
     "given-up": ("포기함", "Given up"),
     "tries": ("{n}회 시도", "{n} tries"),
-    "not-allowed": ("권한이 없습니다.", "You may not do this."),
     "refused": ("열 수 없습니다", "This cannot be shown"),
-    "wrong-login": ("사용자 또는 비밀번호가 틀립니다.", "Name or password is wrong."),
-    "wrong-code": ("설정 코드가 틀립니다.", "This is not the set-up code."),
-    "too-often": (
-        "시도가 너무 많습니다. {seconds}초 뒤에 다시 하십시오.",
-        "Too many tries. Try again in {seconds} s.",
-    ),
     # what a camera is: more
     "unwatched": ("아직 감시하지 않음", "Not watched yet"),
     "state": ("상태", "State"),
@@ -201,8 +197,22 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "Hiding what is red takes most of the score. Making it takes seconds.",
     ),
     "heat-show": ("보기", "Show"),
+    "heat-making": ("만드는 중입니다…", "Being made…"),
+    "heat-again": ("다시 하기", "Try again"),
+    "heat-score": ("가린 곳이 없을 때 점수 {score}", "Score with nothing hidden: {score}"),
+    "escalate": ("다음 단계로 전파", "Escalate"),
+    "escalate-sure": ("지금 알릴까요? {targets}", "Tell these now? {targets}"),
+    "everybody-told": ("모든 단계에 알렸습니다.", "Every list was told."),
+    "viewers": ("증거를 본 사람", "Who looked at the evidence"),
+    "nobody-looked": ("아직 아무도 보지 않았습니다.", "Nobody has looked yet."),
+    "curve-raw": ("점수 (가는 선)", "Score (thin)"),
+    "curve-mean": ("최근 {n}번의 평균", "Mean of the last {n}"),
+    "curve-on": ("발생 기준 {score}", "Raised from {score}"),
+    "curve-off": ("종료 기준 {score}", "Over below {score}"),
+    "threshold-of": ("기준 {score}", "Threshold {score}"),
     "fired": ("지난 7일 동안 {n}번 기준을 넘음", "Over the threshold {n} times in the last 7 days"),
     "score-curve": ("점수 변화", "Scores over time"),
+    "incomplete": ("온전하지 않음: {detail}", "Incomplete: {detail}"),
     "evidence-gone": ("보존 기간이 지나 삭제되었습니다.", "Deleted when its time was over."),
     "nobody-told": ("알린 곳이 없습니다.", "Nobody was told."),
     # overview
@@ -287,7 +297,26 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "Tell of an accident that nothing was raised for, or of a time that was normal. Its film is kept.",
     ),
     "report-send": ("신고", "Report"),
-    "reported": ("신고했습니다.", "Reported."),
+    "report": ("신고", "Report"),
+    "report-of-missed": ("놓친 사고: {behavior} · {camera}", "Missed: {behavior} · {camera}"),
+    "report-of-normal": ("정상 신고 · {camera}", "Reported as normal · {camera}"),
+    "reported-by": ("신고한 사람", "Reported by"),
+    "reported-at": ("신고 시각", "Reported"),
+    "film-lacking": ("영상이 없거나 일부만 있습니다.", "There is no film, or only a part."),
+    "withdraw": ("신고 취소", "Take back"),
+    "withdraw-sure": (
+        "이 신고를 취소할까요? 영상은 보존 기간이 지나면 삭제됩니다.",
+        "Take this report back? Its film goes by age then.",
+    ),
+    "replay-held": ("영상이 남아 있는 때: {spans}", "There is footage of: {spans}"),
+    "replay-none": (
+        "이 카메라의 지난 영상이 남아 있지 않습니다. 신고는 남지만 영상은 없습니다.",
+        "No footage of this camera is held. The report stays, without a film.",
+    ),
+    "replay-outside": (
+        "이 시간의 영상은 남아 있지 않거나 일부만 있습니다.",
+        "Of this time there is no footage, or only of a part of it.",
+    ),
     "no-moment": ("시각을 바르게 넣으십시오.", "Enter both times."),
     "kind-normal": ("정상", "Normal"),
     "cutting": ("영상을 자르는 중", "Its film is being cut"),
@@ -404,52 +433,102 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "what": ("한 일", "What"),
     "about": ("대상", "About"),
     # what a test of a camera found
+    "trying": ("카메라를 열어 보는 중… 10초까지 걸립니다.", "Opening the camera… this takes up to 10 s."),
+    "main-stream": ("메인 스트림", "Main stream"),
+    "sub-stream": ("서브 스트림", "Sub-stream"),
+    "only-stream": ("스트림", "Stream"),
+    "found-address": ("주소", "Address"),
     "found-codec": ("코덱", "Codec"),
-    "found-width_px": ("너비(px)", "Width (px)"),
-    "found-height_px": ("높이(px)", "Height (px)"),
-    "found-rate_hz": ("초당 장면", "Pictures a second"),
-    "found-first_picture_s": ("첫 화면까지(초)", "Until the first picture (s)"),
+    "found-size": ("크기", "Size"),
+    "found-rate": ("초당 장면", "Pictures a second"),
+    "found-latency": ("첫 화면까지", "Until the first picture"),
+    "found-keyframes": ("키프레임 간격", "Between keyframes"),
+    "found-unknown": ("{seconds}초 동안 알 수 없음", "not seen within {seconds} s"),
+    "seconds-exact": ("{n}초", "{n} s"),
+}
+
+
+# A part of a request, as the API names it → Korean. What is not here is shown as it is.
+PLACES: Mapping[str, str] = {
+    "address": "메인 스트림 주소",
+    "answer": "판정",
+    "behavior": "행동",
+    "behaviors": "행동",
+    "camera": "카메라",
+    "cameras": "카메라",
+    "days": "요일",
+    "end": "끝 시각",
+    "end_at": "끝 시각",
+    "hours": "감시 시간",
+    "masks": "마스크",
+    "minutes": "분",
+    "month": "달",
+    "name": "이름",
+    "new": "새 비밀번호",
+    "note": "메모",
+    "password": "비밀번호",
+    "polygon": "꼭짓점 (3개 이상)",
+    "post_roll_s": "사고 뒤 녹화",
+    "pre_roll_s": "사고 전 녹화",
+    "role": "역할",
+    "since": "부터",
+    "start": "시작 시각",
+    "start_at": "시작 시각",
+    "sub": "서브 스트림 주소",
+    "theta_on": "기준 점수",
+    "until": "까지",
+    "zones": "구역",
 }
 
 
 # What the audit trail says that somebody did → Korean. What is not here is shown as it is.
 DEEDS: Mapping[str, str] = {
     "acknowledged": "사고 확인",
+    "added model": "모델 추가",
     "added user": "사용자 추가",
     "answered": "판정",
+    "began challenge": "나란히 시험 시작",
     "changed language": "언어 변경",
     "changed password": "비밀번호 변경",
     "changed user": "사용자 변경",
     "changed setting": "설정 변경",
+    "ended challenge": "나란히 시험 끝냄",
     "ended sessions": "로그인 모두 끝냄",
     "escalated": "다음 단계로 전파",
+    "exported feedback": "학습 자료 내보내기",
     "exported incidents": "사고 내보내기",
     "exported overview": "현황 내보내기",
     "locked": "증거 잠금",
     "logged in": "로그인",
     "logged out": "로그아웃",
-    "failed to log in": "로그인 실패",
+    "log-in failed": "로그인 실패",
     "made token": "토큰 만듦",
+    "promoted model": "이 모델로 감시",
     "put camera": "카메라 저장",
     "removed camera": "카메라 삭제",
     "put target": "알림 대상 저장",
     "removed target": "알림 대상 삭제",
     "reset setting": "설정 되돌림",
+    "removed model": "모델 삭제",
     "removed token": "토큰 삭제",
     "removed user": "사용자 삭제",
+    "reported": "놓친 사고·정상 신고",
     "reset password": "비밀번호 다시 정함",
+    "rolled back model": "이전 모델로 되돌림",
     "set up": "첫 관리자 만듦",
     "shelved": "알림 보류",
+    "took back report": "신고 취소",
     "tried camera": "카메라 시험",
     "tried target": "알림 시험",
     "unlocked": "잠금 해제",
     "unshelved": "보류 끝냄",
     "viewed evidence": "증거 보기",
+    "viewed live": "실시간 화면 보기",
 }
 
 
 # What the API says at a field of a form → Korean. What is not here is shown as it is.
-PROBLEMS: Mapping[str, str] = {
+FIELD_PROBLEMS: Mapping[str, str] = {
     "missing; give it a value": "값을 넣으십시오.",
     "a webhook takes an http:// or https:// address": "웹훅 주소는 http:// 또는 https://로 시작합니다.",
     "a webhook is signed; give it a secret": "웹훅은 서명합니다. 비밀 값을 넣으십시오.",
@@ -508,14 +587,19 @@ class Words:
         """What somebody did, as the audit trail has it, in words."""
         return DEEDS.get(what, what) if self.language == "ko" else what
 
-    def problem(self, text: str) -> str:
+    def field_problem(self, text: str) -> str:
         """What is wrong with a field, as the API says it, in words."""
-        return PROBLEMS.get(text, text) if self.language == "ko" else text
+        return FIELD_PROBLEMS.get(text, text) if self.language == "ko" else text
 
-    def figure(self, key: str) -> str:
-        """What a test of a camera found, in words where there are any."""
-        found = WORDS.get(f"found-{key}")
-        return key if found is None else found[LANGUAGES.index(self.language)]
+    def problem(self, code: str, values: Mapping[str, str]) -> str:
+        """Why the API refused. Raises KeyError for a code that it does not have."""
+        shown = dict(values)
+        if self.language == "ko":
+            shown |= {key: self(f"role-{shown[key]}") for key in ("role", "needed") if key in shown}
+            if "place" in shown:
+                shown["place"] = ", ".join(map(_place, shown["place"].split(", ")))
+        words = PROBLEMS[code][LANGUAGES.index(self.language)]
+        return (words[:1].upper() + words[1:]).format(**shown)  # a name keeps its own letters
 
     def state(self, camera: Mapping[str, Any]) -> str:
         """A camera's state, as its status has it."""
@@ -538,9 +622,23 @@ class Words:
             (datetime.fromisoformat(ended_at) - datetime.fromisoformat(began_at)).total_seconds()
         )
 
+    def local(self, at: str) -> str:
+        """A moment in ISO 8601 on the plant's clock, without its zone: browsers draw it as it stands."""
+        return datetime.fromisoformat(at).astimezone(self.zone).replace(tzinfo=None).isoformat()
+
+    def offset(self) -> timedelta:
+        """How far the plant's clock is ahead of UTC now."""
+        return datetime.now(UTC).astimezone(self.zone).utcoffset() or timedelta()
+
     def moment(self, at: datetime, *, seconds: bool = True) -> str:
         """A moment in plant time."""
         return at.astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+
+
+def _place(place: str) -> str:
+    """Where in a request something is wrong, in Korean where there are words: zones.0.name → 구역 1 이름."""
+    parts = [part for part in place.split(".") if part not in ("body", "query", "path")]
+    return " ".join(str(int(part) + 1) if part.isdecimal() else PLACES.get(part, part) for part in parts)
 
 
 def preferred(accepted: str, *, fallback: Language = "ko") -> Language:

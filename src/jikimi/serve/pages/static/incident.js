@@ -1,57 +1,55 @@
-// One incident: the score curve follows the film, and a click on the curve moves the film.
-import { ready, text, behavior, site } from "./jikimi.js";
+// One incident: the score curve beside the film, and where the model looked.
+import { Curve } from "./curve.js";
+import { element, problem, ready, text } from "./jikimi.js";
 
-const host = await ready("#scores");
-const film = await ready("video.j-film");
-{
-  const curve = await (await fetch(host.dataset.url)).json();
-  const { t_s, threshold } = curve;
-  const rows = curve.behaviors.map((key, i) => [key, curve.scores[i]]).filter(([key]) => key !== site.normal);
-  const start_s = Number(film.dataset.startS);
-  const canvas = document.createElement("canvas");
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", text("score-curve"));
-  host.append(canvas);
-  const ink = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
-  const hues = ["#0072b2", "#e69f00", "#cc79a7", "#d55e00", "#009e73", "#56b4e9", "#b8a600"]; // as charts.py
-  const [first, last] = [t_s[0], t_s[t_s.length - 1]];
-  const x = (t) => ((t - first) / (last - first || 1)) * canvas.width;
-  const y = (score) => canvas.height - 4 - score * (canvas.height - 8);
-
-  function paint() {
-    canvas.width = host.clientWidth * devicePixelRatio;
-    canvas.height = 120 * devicePixelRatio;
-    const pen = canvas.getContext("2d");
-    pen.lineWidth = 2 * devicePixelRatio;
-    line(pen, ink("--line"), [[x(0), 0], [x(0), canvas.height]]);
-    if (threshold) line(pen, ink("--line"), [[0, y(threshold)], [canvas.width, y(threshold)]]);
-    rows.forEach(([_, row], i) => line(pen, hues[i % hues.length], row.flatMap((s, j) => (s === null ? [] : [[x(t_s[j]), y(s)]]))));
-    const now = x(start_s + film.currentTime);
-    line(pen, ink("--alarm"), [[now, 0], [now, canvas.height]]);
-  }
-
-  function line(pen, colour, points) {
-    pen.strokeStyle = colour;
-    pen.beginPath();
-    points.forEach(([px, py], i) => (i ? pen.lineTo(px, py) : pen.moveTo(px, py)));
-    pen.stroke();
-  }
-
-  const legend = document.createElement("div");
-  legend.className = "j-legend";
-  rows.forEach(([key], i) => {
-    const name = document.createElement("span");
-    name.textContent = behavior(key);
-    name.style.setProperty("--hue", hues[i % hues.length]);
-    legend.append(name);
-  });
-  host.append(legend);
-  canvas.addEventListener("click", (event) => {
-    const share = event.offsetX / canvas.clientWidth;
-    film.currentTime = Math.max(0, first + share * (last - first) - start_s);
-  });
-  new ResizeObserver(paint).observe(host);
-  let running = false;
-  const follow = () => { paint(); running = !film.paused; if (running) requestAnimationFrame(follow); };
-  ["play", "seeked", "timeupdate", "loadedmetadata"].forEach((kind) => film.addEventListener(kind, () => { if (!running) follow(); }));
+async function showScores() {
+  const [host, film] = await Promise.all([ready("#scores"), ready("video.j-film")]);
+  const answer = await fetch(host.dataset.url);
+  if (!answer.ok) { host.append(element("p", "j-soft", await problem(answer))); return; }
+  const curve = { smooth: 1, max_gap_s: 1, threshold_off: null, ...(await answer.json()) };
+  new Curve(host, film, curve);
 }
+
+// The map takes seconds, and one is made at a time: the page waits its turn, for two minutes at most.
+const PATIENCE_MS = 120_000;
+
+async function offerHeat() {
+  const host = await ready("#heat");
+  const button = element("button", "j-button plain", text("heat-show"));
+  button.type = "button";
+  const told = element("p", "j-soft j-told");
+  told.setAttribute("role", "status");
+  host.append(button, told);
+  button.onclick = async () => {
+    button.disabled = true;
+    told.textContent = text("heat-making");
+    told.classList.add("j-busy");
+    const answer = await patiently(host.dataset.url);
+    told.classList.remove("j-busy");
+    if (!answer?.ok) {
+      told.textContent = answer ? await problem(answer) : text("disconnected");
+      button.disabled = false;
+      button.textContent = text("heat-again");
+      return;
+    }
+    const image = element("img", "j-strip");
+    image.alt = text("heat");
+    image.src = URL.createObjectURL(await answer.blob());
+    told.textContent = text("heat-score", { score: Number(answer.headers.get("Jikimi-Score")).toFixed(2) });
+    button.remove();
+    host.append(image);
+  };
+}
+
+async function patiently(url) {
+  const until = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const answer = await fetch(url).catch(() => null);
+    const busy = answer?.status === 503 && (await answer.clone().json().catch(() => ({}))).code === "heat-busy";
+    if (!busy || Date.now() > until) return answer;
+    await new Promise((over) => setTimeout(over, 1000 * Number(answer.headers.get("Retry-After") ?? 3)));
+  }
+}
+
+showScores();
+offerHeat();

@@ -5,6 +5,30 @@ const text = (key, values = {}) =>
   (site.words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 const behavior = (key) => site.behaviors[key] ?? key;
 
+// Where in a request something is wrong: its last part, in words where there are any (words.py).
+const placeOf = (place) =>
+  place.split(", ").map((one) => site.places[one.split(".").at(-1)] ?? one.split(".").at(-1)).join(", ");
+
+// Why the API refused, in the page's language.
+export async function problem(answer) {
+  const told = await answer.json().catch(() => null);
+  const words = site.problems[told?.code];
+  if (!words) return told?.detail ?? `HTTP ${answer.status}`;
+  const sentence = words.charAt(0).toUpperCase() + words.slice(1);
+  const values = { ...told.values, place: placeOf(told.values.place ?? "") };
+  return sentence.replace(/\{(\w+)(?:!r)?\}/g, (_, name) => values[name] ?? "");
+}
+
+site.problem = problem;  // for scripts of the server
+
+// Charts are drawn by the server, which does not know otherwise what the system prefers.
+const system = matchMedia("(prefers-color-scheme: dark)");
+const tellSystem = () => {
+  document.cookie = `jikimi-system-dark=${system.matches ? 1 : 0}; path=/; max-age=31536000; samesite=lax`;
+};
+system.addEventListener("change", tellSystem);
+tellSystem();
+
 const listeners = { status: [], picture: [], event: [], snapshot: [] };
 const wanted = new Set();
 let socket = null;
@@ -80,9 +104,13 @@ export function draw(canvas, bitmap) {
   canvas.getContext("2d").drawImage(bitmap, 0, 0);
 }
 
-// A moment on the plant's own clock; without a zone of its own, on this machine's.
-export const clock = (moment, options = {}) =>
-  new Date(moment).toLocaleTimeString(site.language, { timeZone: site.zone ?? undefined, ...options });
+// A moment on the plant's own clock, wherever the browser is. A plant without a zone of its own has the server's.
+export function clock(moment, options = {}) {
+  const at = new Date(moment);
+  if (site.zone) return at.toLocaleTimeString(site.language, { timeZone: site.zone, ...options });
+  at.setMinutes(at.getMinutes() + site.offset_min);
+  return at.toLocaleTimeString(site.language, { timeZone: "UTC", ...options });
+}
 
 export function element(tag, classes = "", words = "") {
   const made = document.createElement(tag);
@@ -114,10 +142,12 @@ function bar(key, shown, words = text(key)) {
 // Faults are as visible as incidents, on every page; a new one is heard once.
 let ill = new Set();
 on("status", ({ cameras, faults }) => {
-  const all = cameras.flatMap((camera) => camera.faults.map((kind) => `${camera.name}: ${site.faults[kind] ?? kind}`));
-  all.push(...(faults ?? []).map((kind) => site.faults[kind] ?? kind));
-  bar("faults-now", all.length > 0, text("faults-now", { faults: all.join(" · ") }));
-  if (all.some((words) => !ill.has(words)) && all.length) sound.beep([520, 390]);
+  const named = (kinds) => kinds.map((kind) => site.faults[kind] ?? kind).join(", ");
+  const told = cameras.filter((camera) => camera.faults.length).map((camera) => `${camera.name}: ${named(camera.faults)}`);
+  if (faults?.length) told.push(named(faults));
+  bar("faults-now", told.length > 0, text("faults-now", { faults: told.join(" · ") }));
+  const all = [...cameras.flatMap((camera) => camera.faults.map((kind) => `${camera.name} ${kind}`)), ...(faults ?? [])];
+  if (all.some((one) => !ill.has(one))) sound.beep([520, 390]);
   ill = new Set(all);
 });
 
@@ -152,6 +182,15 @@ const sound = {
 };
 ["pointerdown", "keydown"].forEach((kind) => addEventListener(kind, () => sound.unlock(), { once: true }));
 
+// A press or a key keeps somebody logged in, also where it asks nothing of the server; an open page does not.
+const USE_EVERY_MS = 300_000;
+let used_at = Date.now();
+["pointerdown", "keydown"].forEach((kind) => addEventListener(kind, () => {
+  if (!site.user || Date.now() - used_at < USE_EVERY_MS) return;
+  used_at = Date.now();
+  fetch("/api/v1/me").catch(() => { used_at = 0; });
+}, { passive: true }));
+
 // Incidents that nobody has acknowledged: the newest is shown large, all are listed.
 const alarms = {
   open: new Map(),
@@ -175,18 +214,27 @@ const alarms = {
       .filter((one) => !this.put_away.has(one.uid))
       .sort((a, b) => b.opened_at.localeCompare(a.opened_at));
     const bell = document.querySelector("#bell");
-    if (bell) { bell.hidden = all.length === 0; bell.textContent = String(all.length); }
+    if (bell) {
+      bell.hidden = all.length === 0;
+      bell.textContent = String(all.length);
+      bell.setAttribute("aria-label", text("bell", { n: all.length }));
+    }
     if (!this.box) this.build();
     if (all.length) sound.begin(); else sound.end();
     // The page of an incident is not covered by that incident; its sound goes on.
     const over = all.filter((one) => location.pathname !== `/incidents/${encodeURIComponent(one.uid)}`);
     this.box.hidden = over.length === 0;
+    this.cover(over.length > 0);
     this.camera = over[0]?.camera ?? null;
     ask();
     if (over.length === 0) return;
     this.title.textContent = `${text("possible-accident")}: ${behavior(over[0].behavior)} · ${over[0].camera}`;
     this.rows.replaceChildren(...over.slice(0, 12).map((one) => this.row(one)));
     if (!this.box.contains(document.activeElement)) this.rows.querySelector("button, a")?.focus();
+  },
+  // Keys do not lead behind what covers the page.
+  cover(covered) {
+    document.querySelectorAll("body > :not(.j-alarm, .j-bars, script, style)").forEach((part) => { part.inert = covered; });
   },
   build() {
     this.box = element("div", "j-alarm");

@@ -1,5 +1,5 @@
 // Sending a model: the browser streams the file itself, and tells how far it is.
-import { ready, site, text } from "./jikimi.js";
+import { problem, ready, site, text } from "./jikimi.js";
 
 const input = await ready("#upload");
 const told = await ready("#upload-told");
@@ -14,8 +14,7 @@ input.addEventListener("change", () => {
   request.upload.onload = () => { told.textContent = text("checking"); };
   request.onload = () => {
     if (request.status < 300) { location.reload(); return; }
-    const answer = JSON.parse(request.responseText || "{}");
-    told.textContent = answer.detail ?? `HTTP ${request.status}`;
+    problem(new Response(request.responseText, { status: request.status })).then((words) => { told.textContent = words; });
   };
   request.onerror = () => { told.textContent = text("disconnected"); };
   request.open("POST", "/api/v1/models");

@@ -40,20 +40,23 @@ function shown(camera) {
   made.box.classList.toggle("warn", camera.faults.length > 0 || camera.state !== "live");
   made.faults.replaceChildren(...camera.faults.map((kind) => element("span", "j-chip warn", site.faults[kind] ?? kind)));
   made.reported = camera;
-  scores(made, camera.scores);
+  scores(made, camera);
 }
 
-function scores(made, byZone) {
+function scores(made, { scores: zones, theta_on }) {
   const best = {};
-  for (const zone of Object.values(byZone))
+  for (const zone of Object.values(zones))
     for (const [key, score] of Object.entries(zone)) best[key] = Math.max(best[key] ?? 0, score);
-  const rows = Object.keys(site.behaviors).filter((key) => key in best && key !== site.normal);
+  const rows = Object.keys(site.behaviors).filter((key) => key in best && key in theta_on && key !== site.normal);
   made.scores.replaceChildren(
     ...rows.flatMap((key) => {
       const bar = element("span", "bar");
-      const level = element("i", best[key] >= (site.thresholds[key] ?? 1) ? "high" : "");
+      const level = element("i", best[key] >= theta_on[key] ? "high" : "");
       level.style.width = `${Math.round(100 * best[key])}%`;
-      bar.append(level);
+      const mark = element("b");
+      mark.style.left = `${100 * theta_on[key]}%`;
+      bar.title = text("threshold-of", { score: theta_on[key].toFixed(2) });
+      bar.append(level, mark);
       return [element("span", "", behavior(key)), bar, element("span", "number", best[key].toFixed(2).replace(/^0/, ""))];
     }),
   );
@@ -65,7 +68,7 @@ setInterval(() => {
     const age = made.seen_at === null ? null : (performance.now() - made.seen_at) / 1000;
     const stale = age === null || age > 3;
     made.none.hidden = !stale;
-    made.none.textContent = made.reported?.why || text("no-picture");
+    made.none.textContent = [text("no-picture"), made.reported?.why].filter(Boolean).join("\n");
     made.age.textContent = age === null ? "" : text("picture-age", { seconds: age.toFixed(1) });
   }
 }, 250);

@@ -146,3 +146,4 @@ def upgrade() -> None:
         sa.Column("changed_by", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_settings"),
     )
+    op.create_index("ix_audit_about", "audit", ["about"])
