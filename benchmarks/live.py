@@ -2,10 +2,11 @@
 
 uv run --all-extras python benchmarks/live.py [--cameras 8] [--clients 20] [--seconds 30] [--rounds 2]
 
-One site watches all along; spans in which nobody looks and spans in which everybody does take turns. Clients
-show every camera at the model's rate over one connection each. They run on the same cores, at the lowest
-priority: in a plant they are elsewhere. Meanwhile incidents are put into the store: how soon does a client
-know?
+One site watches all along; spans in which nobody looks, in which everybody does, and in which nobody looks
+and a stranger works take turns. Clients show every camera at the model's rate over one connection each. They
+run on the same cores, at the lowest priority: in a plant they are elsewhere. Meanwhile incidents are put into
+the store: how soon does a client know? The stranger has nothing to do with Jikimi and runs only where nobody
+else wants to: as much processor time as being looked at takes, at no other cost than the machine's own.
 """
 
 import argparse
@@ -154,9 +155,18 @@ def put_incidents(store: Store, cameras: Sequence[str], seconds: float) -> dict[
     return stored
 
 
-def span(site: RunningSite, cameras: Sequence[str], *, port: int, clients: int, seconds: float) -> Span:
-    """Watch for so long, with so many clients."""
+def span(
+    site: RunningSite,
+    cameras: Sequence[str],
+    *,
+    port: int,
+    clients: int,
+    seconds: float,
+    stranger_cores: float = 0.0,
+) -> Span:
+    """Watch for so long, with so many clients, or a stranger that uses so many cores."""
     looking = _clients(port, cameras, clients=clients, seconds=seconds) if clients else None
+    strange = _stranger(stranger_cores, seconds + SETTLE_S) if stranger_cores else None
     time.sleep(SETTLE_S)
     before, pids = status_of(site), site.pids()
     cameras_pids = [pid for name, pid in before.pids.items() if name.startswith("camera")]
@@ -169,6 +179,8 @@ def span(site: RunningSite, cameras: Sequence[str], *, port: int, clients: int, 
     after, passed_s = status_of(site), time.monotonic() - began
     api, camera, detector = (cores(g, u, passed_s) for g, u in zip(groups, used, strict=True))
     seen = None if looking is None else json.loads(looking.communicate(timeout=60)[0])
+    if strange is not None:
+        strange.wait(timeout=60)
     return Span(
         ages=ages_between(before, after),
         decisions=sum(b.decisions - a.decisions for a, b in zip(before.cameras, after.cameras, strict=True)),
@@ -187,6 +199,22 @@ def _clients(port: int, cameras: Sequence[str], *, clients: int, seconds: float)
     command = [sys.executable, __file__, "--look-on", str(port), "--clients", str(clients)]
     command += ["--seconds", str(seconds), "--cameras", str(len(cameras))]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def _stranger(cores: float, seconds: float) -> "subprocess.Popen[str]":
+    command = [sys.executable, __file__, "--stranger", str(cores), "--seconds", str(seconds)]
+    return subprocess.Popen(command, text=True)
+
+
+def work_as_stranger(cores: float, seconds: float) -> None:
+    """Copy a megabyte again and again, at the rhythm of pictures, when nobody else wants the processor."""
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    megabyte, beat_s, until = bytes(1 << 20), 1 / RATE_HZ, time.monotonic() + seconds
+    while (now_s := time.monotonic()) < until:
+        used_s = time.process_time()
+        while time.process_time() - used_s < beat_s * cores and time.monotonic() - now_s < beat_s:
+            bytearray(megabyte)
+        time.sleep(max(0.0, now_s + beat_s - time.monotonic()))
 
 
 def news_ms(heard: Sequence[dict[str, float]], stored: dict[str, float]) -> Iterator[float]:
@@ -246,12 +274,16 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=20, help="browsers that show all of them")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long a span is")
     parser.add_argument("--look-on", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--stranger", type=float, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     names = [f"c{i}" for i in range(options.cameras)]
     if options.look_on:
         os.nice(19)
         work = look_on(options.look_on, names, clients=options.clients, seconds=options.seconds)
         print(json.dumps(asyncio.run(work)))
+        return
+    if options.stranger:
+        work_as_stranger(options.stranger, options.seconds)
         return
     settings = {
         "cameras": options.cameras, "clients": options.clients, "seconds": options.seconds,
@@ -262,6 +294,7 @@ def main() -> None:
     )
     quiet: list[Span] = []
     watched: list[Span] = []
+    beside: list[Span] = []
     with tempfile.TemporaryDirectory(prefix="jikimi-bench-") as name:
         folder = Path(name)
         shown = film(folder / "sub.h264", size="640x360", rate=15, seconds=30, megabits=0.7)
@@ -275,8 +308,13 @@ def main() -> None:
                     quiet.append(span(site, names, port=port, clients=0, seconds=options.seconds))
                     clients = options.clients
                     watched.append(span(site, names, port=port, clients=clients, seconds=options.seconds))
+                    taken = watched[-1].api_cores + (watched[-1].seen or {"cores": 0.0})["cores"]
+                    beside.append(
+                        span(site, names, port=port, clients=0, seconds=options.seconds, stranger_cores=taken)
+                    )
     add_side(report, "nobody looks", quiet)
     add_side(report, f"{options.clients} look", watched)
+    add_side(report, "a stranger works", beside)
     add_clients(report, watched)
     report.publish(options.json)
 
