@@ -6,10 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from taking_turns import pytest_configure, pytest_runtest_protocol
 
 __all__ = ["pytest_configure", "pytest_runtest_protocol"]
+
+# A busy machine is no reason to fail.
+settings.register_profile("jikimi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("jikimi")
 
 REQUIRED = frozenset(filter(None, os.environ.get("JIKIMI_REQUIRE", "").split(",")))
 

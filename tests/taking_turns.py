@@ -6,7 +6,6 @@ holds a turnstile, or the many would never let it through.
 """
 
 import fcntl
-import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,10 +22,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    worker: dict[str, str] | None = getattr(item.config, "workerinput", None)
-    if worker is None:  # there is one process, and no other test beside this
+    if not hasattr(item.config, "workerinput"):  # there is one process, and no other test beside this
         return (yield)
-    with _turn(Path(tempfile.gettempdir()) / f"jikimi-{worker['testrunuid']}", alone=_runs_alone(item)):
+    folder: Path = item.config._tmp_path_factory.getbasetemp().parent  # type: ignore[attr-defined]
+    with _turn(folder, alone=_runs_alone(item)):
         return (yield)
 
 
@@ -36,8 +35,8 @@ def _runs_alone(item: pytest.Item) -> bool:
 
 
 @contextmanager
-def _turn(path: Path, *, alone: bool) -> Iterator[None]:
-    with path.with_suffix(".turnstile").open("a") as turnstile, path.with_suffix(".lock").open("a") as lock:
+def _turn(folder: Path, *, alone: bool) -> Iterator[None]:
+    with (folder / "turnstile").open("a") as turnstile, (folder / "turn").open("a") as lock:
         fcntl.flock(turnstile, fcntl.LOCK_EX)
         fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         fcntl.flock(turnstile, fcntl.LOCK_UN)
