@@ -23,6 +23,11 @@ class Refused(JikimiError):
         super().__init__(words)
         self.status, self.detail = status, detail
 
+    def about(self, key: str, words: Words) -> "Refused":
+        """Return it without the name of the setting that it is about, where it is about that alone."""
+        detail = self.detail.removeprefix(f"{key}: ")
+        return self if detail == self.detail else Refused(self.status, words.field_problem(detail), detail)
+
 
 @dataclass(frozen=True, slots=True)
 class Api:

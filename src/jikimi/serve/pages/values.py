@@ -213,7 +213,7 @@ class Form:
             self.held[key] = await self.visitor.api.put(f"/settings/{key}", {"value": value})
         except Refused as error:
             if not shown_at(self._fields, error, self.words):
-                told(error)
+                told(error.about(key, self.words))
             return False
         return True
 
