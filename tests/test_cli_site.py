@@ -27,7 +27,7 @@ from jikimi import cli
 from jikimi.address import Address
 from jikimi.archive import Manifest
 from jikimi.checking import check_site
-from jikimi.cli_alerts import quoted
+from jikimi.cli_token import quoted
 from jikimi.errors import CameraError, VideoError
 from jikimi.running import alone
 from jikimi.settings import CameraSettings, Mask, Settings

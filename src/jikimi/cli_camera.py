@@ -99,15 +99,13 @@ def _checked(values: dict[str, Any]) -> "CameraSettings":
     from pydantic import ValidationError
 
     from jikimi.errors import SettingsError
-    from jikimi.settings import CameraSettings
+    from jikimi.settings import CameraSettings, first_problem
 
     try:
         return CameraSettings.model_validate(values)
     except ValidationError as error:  # its own words quote what was typed
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        words = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"camera {values['name']!r}: {where}: {words}") from None
+        where, what = first_problem(error)
+        raise SettingsError(f"camera {values['name']!r}: {where}: {what}") from None
 
 
 def _refuse_known(settings: "Settings", stored: list[str], name: str) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jikimi.cli_alerts import token
 from jikimi.cli_camera import camera_app
 from jikimi.cli_doctor import doctor
 from jikimi.cli_evidence import evidence_app
@@ -15,6 +14,7 @@ from jikimi.cli_feedback import feedback_app
 from jikimi.cli_settings import settings_app
 from jikimi.cli_shared import Config, opened_store
 from jikimi.cli_target import target_app
+from jikimi.cli_token import token
 from jikimi.cli_user import user_app
 
 if TYPE_CHECKING:

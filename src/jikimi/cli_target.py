@@ -156,15 +156,13 @@ def _checked(values: dict[str, Any]) -> "Target":
     from pydantic import ValidationError
 
     from jikimi.errors import SettingsError
-    from jikimi.settings import Target
+    from jikimi.settings import Target, first_problem
 
     try:
         return Target.model_validate(values)
     except ValidationError as error:  # its own words quote what was typed
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = "".join(f"{part}: " for part in first["loc"])
-        words = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"target {values['name']!r}: {where}{words}") from None
+        words = ": ".join(filter(None, first_problem(error)))
+        raise SettingsError(f"target {values['name']!r}: {words}") from None
 
 
 def _refuse_known(settings: "Settings", stored: list[str], name: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from jikimi.errors import SettingsError, StoreError
-from jikimi.settings import Settings, Shift, Target
+from jikimi.settings import Settings, Shift, Target, first_problem
 from jikimi.store import SettingRecord, Store, StoredTarget
 
 log = logging.getLogger(__name__)
@@ -272,10 +272,9 @@ def variable(key: str) -> str:
 
 def _first(error: ValidationError) -> str:
     """The first thing that is wrong, without the value."""
-    found = error.errors(include_input=False, include_url=False)[0]
-    place = ".".join(str(part) for part in found["loc"][1:])
-    text = found["msg"].removeprefix("Value error, ")
-    return f"{place}: {text}" if place else text
+    where, what = first_problem(error)
+    within = where.partition(".")[2]
+    return f"{within}: {what}" if within else what
 
 
 def _note(value: Value) -> str:

@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     SecretStr,
+    ValidationError,
     model_validator,
 )
 
@@ -41,6 +42,12 @@ class _Section(BaseModel):
     """A table of the file: an unknown key is a mistake and never ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def first_problem(error: ValidationError) -> tuple[str, str]:
+    """What is wrong first → where, with dots, and what; the value, which may be a secret, is not quoted."""
+    found = error.errors(include_input=False, include_url=False)[0]
+    return ".".join(map(str, found["loc"])), found["msg"].removeprefix("Value error, ")
 
 
 def _address(value: Any) -> Any:

@@ -29,7 +29,7 @@ from jikimi.serve.backend import Backend, backend_of
 from jikimi.serve.limits import TRY_LIMIT_S, count_try
 from jikimi.serve.problems import Refusal, camera_code
 from jikimi.serve.shown import veiled
-from jikimi.settings import CameraSettings
+from jikimi.settings import CameraSettings, first_problem
 from jikimi.status import CameraStatus
 from jikimi.store.records import SCORE_BINS
 
@@ -226,11 +226,8 @@ def _settings(backend: Backend, name: str, camera: CameraRequest) -> CameraSetti
     try:
         return CameraSettings.model_validate({"name": name, **values})
     except ValidationError as error:  # its own words quote values
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Refusal(
-            422, "invalid", place=where, detail=f"camera {name!r}: {where}: {first['msg']}"
-        ) from None
+        where, what = first_problem(error)
+        raise Refusal(422, "invalid", place=where, detail=f"camera {name!r}: {where}: {what}") from None
 
 
 def _address(backend: Backend, given: str, before: Address | None) -> Address:

@@ -22,7 +22,7 @@ from jikimi.serve.limits import TRY_LIMIT_S, count_try
 from jikimi.serve.problems import Refusal
 from jikimi.serve.setting_answers import NewTargetRequest, TargetAnswer, TargetRequest
 from jikimi.serve.shown import veiled
-from jikimi.settings import Target
+from jikimi.settings import Target, first_problem
 
 router = APIRouter(prefix="/targets", tags=["targets"])
 
@@ -168,9 +168,7 @@ def _made(backend: Backend, name: str, asked: TargetRequest, before: Target | No
     try:
         made = Target.model_validate(values)
     except ValidationError as error:  # its own words quote values
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = "".join(f"{part}: " for part in first["loc"])
-        raise SettingsError(f"{where}{first['msg'].removeprefix('Value error, ')}") from None
+        raise SettingsError(": ".join(filter(None, first_problem(error)))) from None
     _check(backend, made, new_url=before is None or made.url != before.url)
     return made
 

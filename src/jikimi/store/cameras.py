@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 
 from jikimi.address import Address
 from jikimi.errors import NotFoundError, StoreError
-from jikimi.settings import CameraSettings
+from jikimi.settings import CameraSettings, first_problem
 from jikimi.store.records import StoredCamera
 from jikimi.store.sessions import Sessions, stamp, upsert
 from jikimi.store.tables import CameraRow, MetaRow, ShelfRow
@@ -89,7 +89,7 @@ class Cameras(Sessions):
         try:
             settings = CameraSettings.model_validate(row.settings | opened)
         except ValidationError as error:  # its own words quote values
-            key = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
+            key, _ = first_problem(error)
             raise StoreError(
                 f"{_about(row.name)}: its stored setting {key!r} does not fit this version; enter it again"
             ) from None

@@ -6,7 +6,7 @@ from pydantic import SecretStr, ValidationError
 from sqlalchemy import delete, select
 
 from jikimi.errors import NotFoundError, StoreError
-from jikimi.settings import Target
+from jikimi.settings import Target, first_problem
 from jikimi.store.records import StoredTarget
 from jikimi.store.sessions import Sessions, stamp, upsert
 from jikimi.store.stored_settings import VERSION
@@ -65,9 +65,9 @@ class Targets(Sessions):
         except StoreError as error:
             return StoredTarget(row.name, None, row.changed_at, problem=str(error))
         except ValidationError as error:  # its own words quote values
-            found = error.errors(include_input=False, include_url=False)[0]
-            key = ".".join(map(str, found["loc"])) or found["msg"].removeprefix("Value error, ")
-            problem = f"target {row.name!r}: what is stored does not fit this version ({key}); enter it again"
+            where, what = first_problem(error)
+            why = where or what
+            problem = f"target {row.name!r}: what is stored does not fit this version ({why}); enter it again"
             return StoredTarget(row.name, None, row.changed_at, problem=problem)
         return StoredTarget(row.name, settings, row.changed_at)
 

@@ -28,7 +28,7 @@ def token(
     from pydantic import ValidationError
 
     from jikimi.errors import SettingsError
-    from jikimi.settings import Token
+    from jikimi.settings import Token, first_problem
 
     secret = secrets.token_urlsafe(32)  # 256 bits: nothing that a slow hash would have to protect
     digest = hashlib.sha256(secret.encode()).hexdigest()
@@ -37,8 +37,7 @@ def token(
             {"name": name, "sha256": digest, "role": role.value, "cameras": split_names(cameras)}
         )
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise SettingsError(f"token: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise SettingsError(": ".join(("token", *first_problem(error)))) from None
     typer.echo("The token, shown this once:", err=True)
     typer.echo(secret)
     typer.echo("Add this to jikimi.toml and restart jikimi serve:", err=True)
