@@ -311,8 +311,8 @@ def test_strip_that_cannot_be_written_is_told_and_ends_nothing(watching: Watchin
 
 def curve(uid: str = A, **more: Any) -> Curve:
     values: dict[str, Any] = {
-        "zone": "벨트", "behaviors": ("jam", "fall-down"), "threshold": 0.6, "smooth": 3,
-        "t_s": (-0.125, 0.0), "scores": ([0.12345, 0.5], [0.0, 1.0]),
+        "zone": "벨트", "behaviors": ("jam", "fall-down"), "threshold": 0.6, "threshold_off": 0.4,
+        "smooth": 3, "max_gap_s": 0.5, "t_s": (-0.125, 0.0), "scores": ([0.12345, 0.5], [0.0, 1.0]),
     }  # fmt: skip
     return Curve(uid, "fall-down", at=AT, **values | more)
 
@@ -324,8 +324,9 @@ def test_scores_are_written_beside_the_video(watching: Watching) -> None:
     assert kept.path is not None and kept.path.name == f"{stem('fall-down', A, AT)}.scores.json"
     assert uid_of(kept.path) == A and list(kept.path.parent.iterdir()) == [kept.path]
     assert json.loads(kept.path.read_text("utf-8")) == {
-        "behaviors": ["jam", "fall-down"], "behavior": "fall-down", "threshold": 0.6, "smooth": 3,
-        "zone": "벨트", "t_s": [-0.125, 0.0], "scores": [[0.123, 0.0], [0.5, 1.0]],
+        "behaviors": ["jam", "fall-down"], "behavior": "fall-down", "threshold": 0.6, "threshold_off": 0.4,
+        "smooth": 3, "max_gap_s": 0.5, "zone": "벨트", "t_s": [-0.125, 0.0],
+        "scores": [[0.123, 0.0], [0.5, 1.0]],
     }  # fmt: skip
 
 

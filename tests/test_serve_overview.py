@@ -290,4 +290,4 @@ def test_exports_are_audited_with_their_range(plant: Plant) -> None:
     assert (incidents["who"], incidents["what"]) == ("limited", "exported incidents")
     assert incidents["details"]["camera"] == ["press-3"] and incidents["details"]["answers"] == [None]
     assert incidents["details"]["until"] == "2026-08-01T00:00:00+00:00"
-    assert incidents["details"]["within"][0]["start"] == "00:00:00"
+    assert incidents["details"]["within"][0]["start"] == "00:00"
