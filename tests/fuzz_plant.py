@@ -46,7 +46,7 @@ CAMERA, INCIDENT, REPORT = "vault7-camera", "vault7-incident", "vault7-report"
 ENTERED = ("pw7Zq", "another good one", "a good long one")
 USER, TOKEN = "office9-user", "office9-token"
 WATCHED = ("press-3", "gate", "프레스 2", CAMERA)
-_VAULT, _OFFICE = (re.compile(rf"{mark}[\w-]*") for mark in ("vault7", "office9"))
+_VAULT, _OFFICE = (re.compile(rf"{mark}[\w-]*", re.ASCII) for mark in ("vault7", "office9"))
 
 # The one that is kept, the one that runs beside, the one that watches.
 Models = tuple[str, str, str]

@@ -18,6 +18,8 @@ import psutil
 
 from bundles import YELLOW, make_bundle
 from jikimi.frame import Image
+from jikimi.running import run_folder
+from jikimi.settings import Settings
 from jikimi.status import SiteStatus, read_status
 from jikimi.store import IncidentRecord, Store, open_box, open_store
 from videos import Draw
@@ -138,6 +140,10 @@ class RunningSite:
         path.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
         return path
 
+    @property
+    def _settings(self) -> Settings:
+        return Settings.model_validate({"site": {"data": self.data}})
+
     def _bundle(self) -> str:
         if self.chosen:
             return ""
@@ -208,7 +214,7 @@ class RunningSite:
             self.process.wait()
 
     def status(self) -> SiteStatus | None:
-        return read_status(self.data / "run" / "status.json")
+        return read_status(run_folder(self._settings) / "status.json")
 
     def watching(self) -> bool:
         status = self.status()

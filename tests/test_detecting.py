@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -239,7 +239,9 @@ def test_camera_that_stops_in_mid_message_holds_up_nobody(serving: Serving, came
 
 def test_camera_that_has_gone_is_not_scored(serving: Serving, cameras: list[Camera]) -> None:
     serving.model.runs.clear()
-    for camera in cameras[:2]:  # the third is waited for: nobody is answered before they have gone
+    # the third is waited for: nobody is answered before they have gone
+    serving.server.config = replace(serving.server.config, batch_wait_s=60.0)
+    for camera in cameras[:2]:
         camera.ask(picture(GREY))
         camera.peer.close()
     cameras[2].asked(picture(GREY))

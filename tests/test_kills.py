@@ -64,7 +64,7 @@ def check_told(site: RunningSite, hook: Receiver) -> None:
     opened = {(key, body["uid"]) for _, key, body in hook.told if key.endswith(":opened:hook")}
     assert Counter(uid for _, uid in opened).most_common(1)[0][1] == 1
     assert len(site.incidents()) >= KILLS / 4  # there was something to lose
-    assert not list((site.data / "run" / "spool").glob("*.json"))
+    assert not list((site.data / "spool").glob("*.json"))
 
 
 def check_kept(site: RunningSite) -> None:

@@ -22,7 +22,7 @@ from test_serve_running import served
 PAGES = {
     "/": "/", "/live": "/live", "/incidents": "/incidents", "/incidents/{uid}": "/incidents/i1",
     "/cameras": "/cameras", "/cameras/{name:path}": "/cameras/press-3", "/overview": "/overview",
-    "/report": "/report", "/learning": "/learning", "/settings": "/settings",
+    "/report": "/report", "/reports/{uid}": "/reports/r1", "/learning": "/learning", "/settings": "/settings",
 }  # fmt: skip
 OF_PAGES = f"/_nicegui/{nicegui.__version__}"
 # For everybody: what is asked before anybody is known, and files that every Jikimi has.
@@ -38,7 +38,8 @@ OF_A_PAGE = {"MOUNT /_nicegui_ws"}
 LIVE = {"WEBSOCKET /api/v1/live"}
 OF_ADMINS = ("/api/v1/users", "/api/v1/tokens", "/api/v1/audit")
 OF_OPERATORS = {
-    "post /api/v1/incidents/{uid}/acknowledge", "put /api/v1/incidents/{uid}/answer",
+    "post /api/v1/incidents/{uid}/acknowledge", "post /api/v1/incidents/{uid}/escalate",
+    "put /api/v1/incidents/{uid}/answer",
     "put /api/v1/incidents/{uid}/lock", "post /api/v1/reports", "delete /api/v1/reports/{uid}",
     "put /api/v1/cameras/{name}/shelf", "post /api/v1/targets/{name}/try",
 }  # fmt: skip

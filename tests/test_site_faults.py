@@ -102,7 +102,7 @@ def test_nothing_is_lost_while_another_program_locks_the_database(make: Make, ho
             time.sleep(AWAY_S + 4)
             status = site.status()
             assert status is not None and status.watching and status.waiting_for_store
-            assert list((site.data / "run" / "spool").glob("incident-*.json"))
+            assert list((site.data / "spool").glob("incident-*.json"))
             other.execute("ROLLBACK")
         wait_for(lambda: len(hook.incidents()) >= told + 2, within_s=30)
         wait_for(lambda: not untold(site, hook), within_s=30)

@@ -131,7 +131,9 @@ class Site:
     def __post_init__(self) -> None:
         self.settings = self.followed.now.settings
         plant = self._plant()
-        self.scribe = Scribe(self.store, self.run_folder / "spool", self._stored, self._end_left_behind)
+        self.scribe = Scribe(
+            self.store, self.settings.site.data / "spool", self._stored, self._end_left_behind
+        )
         self.faults = FaultBook(self.scribe, plant, fault_targets(self.settings.targets))
         self.incidents = IncidentBook(self.scribe, plant, self.settings, self.card.name)
         self.archivist = Archivist(self.settings, self.store, self.scribe, self.incidents.found_late)
