@@ -38,7 +38,7 @@ from jikimi.store import IncidentRecord, Store
 from many_cameras import GOAL_AGE_MS, LATE_S
 from site_run import CameraServer, RunningSite, film, memory_mb, wait_for
 
-GOAL_NEWS_MS, RATE_HZ = 500.0, 8.0
+GOAL_NEWS_MS, GOAL_OLDER, RATE_HZ = 500.0, 10.0, 8.0
 
 SECRET = "benchmark"
 TOKEN = f'[[token]]\nname = "wall"\nsha256 = "{hashlib.sha256(SECRET.encode()).hexdigest()}"'
@@ -229,8 +229,8 @@ def p95(values: Sequence[float]) -> float | None:
     return statistics.quantiles(values, n=20)[-1] if len(values) > 1 else None
 
 
-def add_side(report: Report, what: str, spans: Sequence[Span]) -> None:
-    """What both sides have."""
+def add_side(report: Report, what: str, spans: Sequence[Span]) -> float | None:
+    """What every side has → its decisions' age, p95, in ms."""
     ages = Histogram()
     for one in spans:
         ages.merge(one.ages)
@@ -244,13 +244,15 @@ def add_side(report: Report, what: str, spans: Sequence[Span]) -> None:
     report.add(f"{what}: a camera's process", statistics.mean(s.camera_cores for s in spans), "cores")
     report.add(f"{what}: the detector", statistics.mean(s.detector_cores for s in spans), "cores")
     report.add(f"{what}: memory of the part that serves", max(s.api_mb for s in spans), "MB")
+    return age_ms
 
 
 def add_clients(report: Report, spans: Sequence[Span]) -> None:
     """What clients saw."""
     seen = [one.seen for one in spans if one.seen is not None]
     rates = [rate for one in seen for rate in one["rates"]]
-    report.add("pictures a second of each camera, median client", statistics.median(rates), "")
+    median = statistics.median(rates)
+    report.add("pictures a second of each camera, median client", median, "", goal=RATE_HZ)
     report.add("pictures a second of each camera, worst client", min(rates), "")
     ages_s = [age_s for one in seen for age_s in one["ages_s"]]
     age_s = p95(ages_s)
@@ -312,9 +314,11 @@ def main() -> None:
                     beside.append(
                         span(site, names, port=port, clients=0, seconds=options.seconds, stranger_cores=taken)
                     )
-    add_side(report, "nobody looks", quiet)
-    add_side(report, f"{options.clients} look", watched)
+    alone_ms = add_side(report, "nobody looks", quiet)
+    looked_at_ms = add_side(report, f"{options.clients} look", watched)
     add_side(report, "a stranger works", beside)
+    older = None if not alone_ms or looked_at_ms is None else 100 * (looked_at_ms / alone_ms - 1)
+    report.add(f"{options.clients} look: decisions are older by", older, "%", goal=GOAL_OLDER, better="lower")
     add_clients(report, watched)
     report.publish(options.json)
 

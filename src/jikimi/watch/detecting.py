@@ -178,7 +178,7 @@ class DetectorServer:
         if not asks:
             return []
         until = self.clock() + self.config.batch_wait_s
-        while len(asks) < len(self._peers) and (left := until - self.clock()) > 0:
+        while self._peers - {peer for peer, _ in asks} and (left := until - self.clock()) > 0:
             asks += self._taken(left)
         return asks
 

@@ -14,10 +14,10 @@ from jikimi.serve.pages import charts
 from jikimi.serve.pages.api import Refused
 from jikimi.serve.pages.evidence import show_facts
 from jikimi.serve.pages.frame import escaped, frame, heading, press, script, table, told
+from jikimi.serve.pages.hours import DAYS, hours_fields, hours_of, hours_row
 from jikimi.serve.pages.missed import report_missed
 from jikimi.serve.pages.visitor import Visitor
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SHELVES_MIN = (30, 60, 240, 480)
 
 
@@ -202,6 +202,7 @@ class _Editor:
         self.values: dict[str, Any] = {
             key: camera[key] for key in _NEW if key not in ("fixed", "shelved_until")
         }
+        self.values["hours"] = [hours_row(row) for row in camera["hours"]]
         self.regions = [{"kind": "zone", "name": z["name"], "polygon": z["polygon"]} for z in camera["zones"]]
         self.regions += [{"kind": m["kind"], "name": "", "polygon": m["polygon"]} for m in camera["masks"]]
 
@@ -368,13 +369,7 @@ class _Editor:
         with self._hours:
             for row in self.values["hours"]:
                 with ui.element("div").classes("j-row"):
-                    ui.select(
-                        {day: words(day) for day in _DAYS}, multiple=True, label=words("days")
-                    ).bind_value(row, "days").props("outlined dense")
-                    for key, label in (("start", "from"), ("end", "to")):
-                        ui.input(words(label)).bind_value(row, key).props(
-                            "outlined dense type=time stack-label"
-                        )
+                    hours_fields(words, row)
                     ui.button(icon="delete", on_click=lambda row=row: self._remove_hours(row)).props(
                         f'flat round aria-label="{words("remove")}"'
                     )
@@ -382,7 +377,7 @@ class _Editor:
     def _add_hours(self) -> None:
         self.values["hours"] = [
             *self.values["hours"],
-            {"days": list(_DAYS), "start": "08:00", "end": "18:00"},
+            {"days": list(DAYS), "start": "08:00", "end": "18:00"},
         ]
         self._show_hours()
 
@@ -403,7 +398,8 @@ class _Editor:
         zones = [{"name": r["name"], "polygon": r["polygon"]} for r in self.regions if r["kind"] == "zone"]
         masks = [{"kind": r["kind"], "polygon": r["polygon"]} for r in self.regions if r["kind"] != "zone"]
         body = {key: value for key, value in self.values.items() if key != "name"}
-        return body | {"sub": self.values["sub"] or None, "zones": zones, "masks": masks}
+        hours = [hours_of(row) for row in self.values["hours"]]
+        return body | {"sub": self.values["sub"] or None, "zones": zones, "masks": masks, "hours": hours}
 
     async def _save(self) -> None:
         name = (self.name or self.values["name"]).strip()

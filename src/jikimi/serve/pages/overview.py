@@ -10,9 +10,9 @@ from nicegui import ui
 from jikimi.alert.wording import accident_type
 from jikimi.serve.pages import charts
 from jikimi.serve.pages.frame import escaped, frame, heading, press, table
+from jikimi.serve.pages.hours import DAYS
 from jikimi.serve.pages.visitor import Visitor
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPANS_DAYS = (7, 28, 90, 365)
 
 
@@ -112,7 +112,7 @@ def _plots(visitor: Visitor, found: Mapping[str, Any]) -> None:
             [str(h) for h in range(24)], {words("incidents"): found["by_hour"]}, ink=ink
         ),
         "by-weekday": charts.stacked(
-            [words(d) for d in _DAYS], {words("incidents"): found["by_weekday"]}, ink=ink
+            [words(d) for d in DAYS], {words("incidents"): found["by_weekday"]}, ink=ink
         ),
         "response-times": charts.stacked(
             buckets, {words("incidents"): [b["count"] for b in wait]}, ink=ink, rotate=30

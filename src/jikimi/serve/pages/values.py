@@ -12,12 +12,12 @@ from nicegui.elements.mixins.validation_element import ValidationElement
 
 from jikimi.serve.pages.api import Refused
 from jikimi.serve.pages.frame import escaped, heading, press, table, told
+from jikimi.serve.pages.hours import DAYS, hours_fields, hours_of, hours_row
 from jikimi.serve.pages.visitor import Visitor
 from jikimi.serve.pages.words import Words
 
 _Field = ValidationElement[Any]
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 # A smaller value of these, or a larger one of the last, deletes evidence at once.
 _KEEPS_LESS = {"evidence.keep_days": 1, "evidence.max_gb": 1, "evidence.min_free_gb": -1}
@@ -282,20 +282,14 @@ class _Shifts:
             for row in self.rows:
                 with ui.element("div").classes("j-row j-line"):
                     ui.input(words("name")).bind_value(row, "name").props("outlined dense maxlength=80")
-                    ui.select(
-                        {day: words(day) for day in _DAYS}, multiple=True, label=words("days")
-                    ).bind_value(row, "days").props("outlined dense").classes("j-grow")
-                    for key, label in (("start", "from"), ("end", "to")):
-                        ui.input(words(label)).bind_value(row, key).props(
-                            "outlined dense type=time stack-label"
-                        )
+                    hours_fields(words, row)
                     label = f"{words('remove')} {row['name']}"
                     ui.button(icon="delete", on_click=lambda row=row: self._remove(row)).props(
                         f'flat round aria-label="{escaped(label)}"'
                     )
 
     def _add(self) -> None:
-        self.rows.append({"name": "", "days": list(_DAYS), "start": "06:00", "end": "14:00"})
+        self.rows.append({"name": "", "days": list(DAYS), "start": "06:00", "end": "14:00"})
         self._show()
 
     def _remove(self, row: Mapping[str, Any]) -> None:
@@ -304,13 +298,8 @@ class _Shifts:
 
 
 def _row_of(shift: Mapping[str, Any]) -> dict[str, Any]:
-    """A shift as a browser's clock has it, which knows no 24:00: 00:00 of the next day is the same."""
-    hours = shift["hours"]
-    end = "00:00" if hours["end"] == "24:00" else hours["end"]
-    return {"name": shift["name"], "days": list(hours["days"]), "start": hours["start"], "end": end}
+    return {"name": shift["name"], **hours_row(shift["hours"])}
 
 
 def _shift_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    days = [day for day in _DAYS if day in row["days"]]
-    end = "24:00" if row["end"] == "00:00" else row["end"]
-    return {"name": (row["name"] or "").strip(), "hours": {"days": days, "start": row["start"], "end": end}}
+    return {"name": (row["name"] or "").strip(), "hours": hours_of(row)}
