@@ -32,6 +32,8 @@ PUBLIC = {
     f"GET {OF_PAGES}/resources/{{key}}/{{path:path}}", f"GET {OF_PAGES}/dynamic_resources/{{name}}",
     f"GET {OF_PAGES}/esm/{{key}}/{{path:path}}",
 }  # fmt: skip
+# NiceGUI gives it to the first application of a process only, and another test may have made that one.
+OF_THE_FIRST = {"GET /favicon.ico"}
 # For whoever was given a page, whose number is its own (NiceGUI's handshake).
 OF_A_PAGE = {"MOUNT /_nicegui_ws"}
 # Behind the gate, for every role; tests/test_live_fuzz.py asks it.
@@ -93,8 +95,8 @@ def test_every_route_has_a_rule_and_every_rule_a_route(at: tuple[Fuzzed, httpx.C
     plant = at[0].plant
     there = set(routes(plant.app.routes))
     assert unruled(plant.app, operations(plant)) == set()
-    assert RULED - there == set()
-    assert len(there) >= 58 + len(RULED)
+    assert RULED - there <= OF_THE_FIRST
+    assert len(there) >= 58 + len(RULED - OF_THE_FIRST)
 
 
 def test_reading_is_for_viewers_answering_for_operators_and_the_rest_for_admins(
