@@ -23,6 +23,7 @@ import httpx
 from sqlalchemy import insert
 
 from figures import Report, arguments
+from jikimi.in_force import Followed
 from jikimi.serve import Backend, create_app
 from jikimi.settings import Settings
 from jikimi.store import Store, open_store
@@ -163,7 +164,7 @@ def settings(folder: Path) -> Settings:
 async def ask(store: Store, folder: Path, paths: Sequence[str]) -> list[tuple[float, float]]:
     """Milliseconds to each answer: by the clock, and of this process's processor time."""
     backend = Backend(
-        settings(folder), store, folder / "status.json", check_camera=lambda _: None,
+        Followed(settings(folder), store), store, folder / "status.json", check_camera=lambda _: None,
         try_target=lambda _: 0.0, try_camera=lambda _: {},
     )  # fmt: skip
     transport = httpx.ASGITransport(app=create_app(backend))
