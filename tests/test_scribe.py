@@ -101,6 +101,7 @@ def test_entry_lies_on_disk_before_the_store_is_tried(writing: Writing) -> None:
     writing.scribe.put(opened())
     writing.scribe.put(BegunFault(fault(), []))
     assert writing.files == ["fault-f1.json", "incident-i1.json"]
+    assert writing.scribe.spool.stat().st_mode & 0o077 == 0  # closed to others
     assert writing.scribe.waiting == 2 and writing.scribe.waiting_s >= 0
 
 

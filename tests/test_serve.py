@@ -124,6 +124,13 @@ def test_what_the_list_shows_can_be_put_back_as_it_is(plant: Plant) -> None:
     assert kept.address.reveal() == STORED and kept.sub is not None and kept.sub.reveal() == SUB
 
 
+def test_what_is_wrong_with_a_camera_as_a_whole_is_told(plant: Plant) -> None:
+    zone = {"name": "a", "polygon": [[0, 0], [1, 0], [1, 1]]}
+    refused = plant.put("/cameras/new", {"address": "rtsp://10.0.0.6/", "zones": [zone, zone]})
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == "camera 'new': zone 'a' occurs twice"
+
+
 def test_a_hidden_log_in_is_not_stored_for_another_address(plant: Plant) -> None:
     refused = plant.put("/cameras/press-3", {"address": "rtsp://***@10.0.0.6:554/live"})
     assert refused.status_code == 422 and "enter it again" in refused.json()["detail"]

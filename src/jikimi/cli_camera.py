@@ -104,8 +104,8 @@ def _checked(values: dict[str, Any]) -> "CameraSettings":
     try:
         return CameraSettings.model_validate(values)
     except ValidationError as error:  # its own words quote what was typed
-        where, what = first_problem(error)
-        raise SettingsError(f"camera {values['name']!r}: {where}: {what}") from None
+        words = ": ".join(filter(None, first_problem(error)))
+        raise SettingsError(f"camera {values['name']!r}: {words}") from None
 
 
 def _refuse_known(settings: "Settings", stored: list[str], name: str) -> None:

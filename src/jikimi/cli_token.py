@@ -37,7 +37,7 @@ def token(
             {"name": name, "sha256": digest, "role": role.value, "cameras": split_names(cameras)}
         )
     except ValidationError as error:
-        raise SettingsError(": ".join(("token", *first_problem(error)))) from None
+        raise SettingsError(": ".join(filter(None, ("token", *first_problem(error))))) from None
     typer.echo("The token, shown this once:", err=True)
     typer.echo(secret)
     typer.echo("Add this to jikimi.toml and restart jikimi serve:", err=True)

@@ -227,7 +227,8 @@ def _settings(backend: Backend, name: str, camera: CameraRequest) -> CameraSetti
         return CameraSettings.model_validate({"name": name, **values})
     except ValidationError as error:  # its own words quote values
         where, what = first_problem(error)
-        raise Refusal(422, "invalid", place=where, detail=f"camera {name!r}: {where}: {what}") from None
+        detail = ": ".join(filter(None, (f"camera {name!r}", where, what)))
+        raise Refusal(422, "invalid", place=where, detail=detail) from None
 
 
 def _address(backend: Backend, given: str, before: Address | None) -> Address:

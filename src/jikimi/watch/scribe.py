@@ -278,7 +278,7 @@ class Scribe:
             data = (
                 _INCIDENT.dump_json(entry) if isinstance(entry, OpenedIncident) else _FAULT.dump_json(entry)
             )
-            self.spool.mkdir(parents=True, exist_ok=True)
+            self.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
             with temporary.open("wb") as out:
                 out.write(data)
                 out.flush()
